@@ -1,0 +1,1 @@
+"""What HTTP and webhooks carry."""

@@ -1,0 +1,1 @@
+"""What flows: read tolerantly, unknown fields and values accepted."""

@@ -1,0 +1,1 @@
+"""chipwire's services and the rooms they share: see docs/architecture.md."""

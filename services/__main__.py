@@ -1,0 +1,1 @@
+"""`python -m services` is the `chipwire` command."""
