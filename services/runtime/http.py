@@ -20,6 +20,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 import aiohttp
@@ -328,6 +329,7 @@ _CARRIED = frozenset({"accept", "accept-encoding", "accept-language", "if-modifi
 """Headers that another origin may see when it was redirected to."""
 
 
+@lru_cache(1024)  # the same few feeds and endpoints, over and over
 def _checked(url: str) -> httpx.URL:
     """The URL, if it may be asked at all. Where it leads is the guard's business, at the socket."""
     try:
@@ -339,6 +341,7 @@ def _checked(url: str) -> httpx.URL:
     return parsed
 
 
+@lru_cache(1024)
 def _target(url: httpx.URL) -> URL:
     try:
         target = URL(str(url), encoded=True)
