@@ -164,9 +164,12 @@ def _mailbox(address: str) -> str:
     from email_validator import EmailNotValidError, validate_email  # only here: it is slow to import
 
     try:
-        return validate_email(address, check_deliverability=False).normalized
+        mailbox = validate_email(address, check_deliverability=False).ascii_email
     except EmailNotValidError as exc:
         raise ValueError("no e-mail address; expected name@domain") from exc
+    if mailbox is None:
+        raise ValueError("the part before the @ must be ASCII: few mail servers take more")
+    return mailbox
 
 
 class Destination(Config):

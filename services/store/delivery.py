@@ -118,6 +118,8 @@ class Result:
     reason: str
     status: int | None = None
     retry_in: timedelta | None = None
+    pause: timedelta | None = None
+    """The receiver asked to be left alone altogether for so long."""
     maybe_sent: bool = False
     disable: bool = False
 
@@ -135,12 +137,29 @@ class Breaker:
     """When a destination that keeps failing is left alone: after `failures` in a row, for `pause`, doubled with each further failure up to `longest`."""
 
     failures: int = 5
-    pause: timedelta = timedelta(seconds=30)
+    pause: timedelta = timedelta(seconds=10)
     longest: timedelta = timedelta(minutes=15)
 
-    def pause_after(self, failures: int) -> timedelta | None:
-        """None while the destination is in order."""
-        return None if failures < self.failures else min(self.pause * 2 ** min(failures - self.failures, 16), self.longest)
+    def is_open(self, failures: int) -> bool:
+        """Whether so many failures in a row are too many: then one attempt at a time is made, after each pause."""
+        return failures >= self.failures
+
+    def after(self, health: Health, failed: int, now: datetime) -> Health:
+        """The state after `failed` more failures. Those that were under way when it opened do not lengthen the pause: only probes do."""
+        if health.paused_until is not None and health.paused_until > now:
+            return health
+        failures = health.failures + 1 if self.is_open(health.failures) else min(health.failures + failed, self.failures)
+        if not self.is_open(failures):
+            return Health(failures, None)
+        return Health(failures, now + min(self.pause * 2 ** min(failures - self.failures, 16), self.longest))
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a destination has been doing: failures in a row, and until when it is left alone."""
+
+    failures: int = 0
+    paused_until: datetime | None = None
 
 
 def delivery_id(alert_id: str, destination: DestinationKey) -> str:
@@ -309,7 +328,7 @@ def _pick(due: Iterable[RowMapping], limit: int, per_destination: int, in_hand: 
     picked: list[RowMapping] = []
     for row in due:
         key = _key(row)
-        share = per_destination if breaker.pause_after(row["failures"]) is None else 1
+        share = 1 if breaker.is_open(row["failures"]) else per_destination
         if taken[key] < share and len(picked) < limit:
             taken[key] += 1
             picked.append(row)
@@ -444,21 +463,24 @@ def _note_health(db: Connection, results: Iterable[Result], now: datetime, break
 
 
 def _note_one(db: Connection, key: DestinationKey, results: Sequence[Result], now: datetime, breaker: Breaker) -> None:
-    own = (destinations.c.account_id == key.account_id, destinations.c.id == key.id)
-    values: dict[str, Any] = {}
-    if any(result.outcome == "sent" for result in results):
-        if db.execute(sa.select(destinations.c.failures).where(*own)).scalar_one():
-            values = {"failures": 0, "paused_until": None}
-    else:
-        failures = db.execute(
-            destinations.update().where(*own).values(failures=destinations.c.failures + len(results)).returning(destinations.c.failures)
-        ).scalar_one()
-        pause = breaker.pause_after(failures)
-        values = {"paused_until": None if pause is None else now + pause}
+    table = destinations
+    own = (table.c.account_id == key.account_id, table.c.id == key.id)
+    before = Health(*db.execute(sa.select(table.c.failures, table.c.paused_until).where(*own)).one())
+    after = health_after(before, results, now, breaker)
+    values: dict[str, Any] = {} if after == before else {"failures": after.failures, "paused_until": after.paused_until}
     if gone := next((result.reason for result in results if result.disable), None):
         values |= {"disabled": gone, "updated_at": now}
     if values:
-        db.execute(destinations.update().where(*own).values(**values))
+        db.execute(table.update().where(*own).values(**values))
+
+
+def health_after(before: Health, results: Sequence[Result], now: datetime, breaker: Breaker) -> Health:
+    """A success makes all well; a receiver that asks for a pause gets it; the rest is the breaker's."""
+    if any(result.outcome == "sent" for result in results):
+        return Health()
+    health = breaker.after(before, len(results), now)
+    asked = max((now + result.pause for result in results if result.pause is not None), default=None)
+    return health if asked is None else Health(health.failures, max(asked, health.paused_until or asked))
 
 
 def _drop_overtaken(db: Connection, unsent: Sequence[Claimed], now: datetime) -> None:
