@@ -5,10 +5,9 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from schemas.config.subscriptions import KINDS
+from services.runtime.metrics import NEWS_SECONDS, SECONDS
 
 OUTCOMES = ("sent", "retry", "failed", "fenced")
-WORLD_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
-ATTEMPT_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30)
 
 
 class NotifierMetrics:
@@ -24,14 +23,12 @@ class NotifierMetrics:
             registry=registry,
         )
         self.deliveries = Counter("chipwire_notifier_deliveries_total", "Attempts by how they ended.", ["channel", "outcome"], registry=registry)
-        self.attempt_seconds = Histogram(
-            "chipwire_notifier_attempt_seconds", "How long an attempt takes.", ["channel"], buckets=ATTEMPT_SECONDS, registry=registry
-        )
+        self.attempt_seconds = Histogram("chipwire_notifier_attempt_seconds", "How long an attempt takes.", ["channel"], buckets=SECONDS, registry=registry)
         self.published_to_accepted = Histogram(
             "chipwire_notifier_published_to_accepted_seconds",
             "From published by the source to accepted by the receiver: the product's own number.",
             ["channel"],
-            buckets=WORLD_SECONDS,
+            buckets=NEWS_SECONDS,
             registry=registry,
         )
         self.in_flight = Gauge("chipwire_notifier_deliveries_in_flight", "Deliveries being sent.", registry=registry)
