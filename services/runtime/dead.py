@@ -2,7 +2,7 @@
 
 The value and key are as they came and the original headers stay; headers that start with `dl_` say what happened. A letter's id is where the
 record stood: `topic/partition/offset`. Replaying publishes the original to its topic and then a *mark* to the dead topic: the letter's id
-with no value. A letter with a mark is closed.
+with an empty value. A letter with a mark is closed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from services.runtime.broker import Record
@@ -24,7 +24,7 @@ _MAX_TRACEBACK = 6_000
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One letter as it was read. `original` is what a replay publishes, or None when the value stayed at the origin."""
+    """One letter as it was read. `original` is what a replay publishes, or None when the record was left at its origin."""
 
     id: str
     reason: str
@@ -62,9 +62,10 @@ def to_letter(record: Record, error: Exception, *, worker: str, at: datetime) ->
     return Record(f"{record.topic}.dead", record.value, record.key, (*_original_headers(record), *_headers(told)))
 
 
-def without_value(letter: Record) -> Record:
-    """The letter of a record too large to be kept twice: the value stays at the origin, until the origin's retention ends."""
-    return replace(letter, value=None, headers=(*letter.headers, *_headers({"value_left_at_origin": "yes"})))
+def left_at_origin(letter: Record) -> Record:
+    """The letter of a record too large to be kept twice: it only says where the record stands, until the origin's retention ends."""
+    told = [(name, value) for name, value in letter.headers if name.startswith(_PREFIX) and name != _PREFIX + "traceback"]
+    return Record(letter.topic, b"", letter.key if len(letter.key or b"") <= _MAX_ERROR else None, (*told, *_headers({"left_at_origin": "yes"})))
 
 
 def read_letter(record: Record) -> DeadLetter:
@@ -74,7 +75,7 @@ def read_letter(record: Record) -> DeadLetter:
         raise Malformed(
             f"{record.topic}/{record.partition}/{record.offset} is no dead letter of ours: the headers dl_id, dl_partition or dl_offset are missing"
         )
-    whole = record.header(_PREFIX + "value_left_at_origin") is None
+    whole = record.header(_PREFIX + "left_at_origin") is None
     return DeadLetter(
         id=told["id"],
         reason=told["reason"],
@@ -92,7 +93,7 @@ def read_letter(record: Record) -> DeadLetter:
 
 def to_mark(letter: DeadLetter, at: datetime) -> Record:
     """Says that the letter was replayed."""
-    return Record(letter.record.topic, None, letter.record.key, _headers({"id": letter.id, "replayed_at": at.isoformat()}))
+    return Record(letter.record.topic, b"", letter.record.key, _headers({"id": letter.id, "replayed_at": at.isoformat()}))
 
 
 def open_letters(records: Iterable[Record]) -> list[DeadLetter]:

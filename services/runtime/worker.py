@@ -217,7 +217,7 @@ class Worker:
             return
         try:
             await self._broker.publish(letters)
-        except Rejected:  # one is too large with its headers: that one is told without its value, and none is dropped
+        except Rejected:  # one is too large with what we add: that one is left at its origin, and none is dropped
             for letter in letters:
                 await self._bury_alone(letter)
         for letter in letters:
@@ -227,7 +227,7 @@ class Worker:
         try:
             await self._broker.publish([letter])
         except Rejected:
-            await self._broker.publish([dead.without_value(letter)])
+            await self._broker.publish([dead.left_at_origin(letter)])
 
     async def _commit(self, subscription: Subscription, batch: Batch) -> frozenset[Partition]:
         """The partitions that went to another member, who repeats their work."""

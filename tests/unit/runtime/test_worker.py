@@ -316,7 +316,7 @@ async def test_an_output_that_the_broker_refuses_sets_its_record_aside() -> None
     assert {b"x"} == set(line.out())
 
 
-async def test_a_dead_letter_that_is_too_large_with_its_headers_is_told_without_its_value() -> None:
+async def test_a_record_too_large_to_be_kept_twice_is_told_and_left_at_its_origin() -> None:
     line = Line()
     line.broker.fail("publish", Rejected("too large"), times=2, when=lambda records: records[0].topic == DEAD.name)
     await line.publish(b"malformed", b"good")
@@ -324,7 +324,7 @@ async def test_a_dead_letter_that_is_too_large_with_its_headers_is_told_without_
     await line.until(lambda: line.committed() == 2)
 
     letter = line.broker.records(DEAD)[0]
-    assert (letter.value, letter.header("dl_value_left_at_origin")) == (None, "yes")
+    assert (letter.value, letter.header("dl_left_at_origin")) == (b"", "yes")
 
 
 async def test_dead_letters_that_cannot_be_written_are_not_dropped() -> None:
@@ -467,6 +467,8 @@ async def _check_the_promise(records: list[tuple[bytes, str]], batch_records: in
 
 
 def _all_settled(line: Line) -> bool:
+    if line.worker._began is not None:
+        return False  # in the middle of a batch
     held = line.metric("held_records") or 0
     lag = len(line.broker.records(NEWS_ITEMS)) - line.committed()
     return lag == 0 or (held > 0 and lag == held)
