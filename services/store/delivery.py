@@ -175,7 +175,8 @@ def enqueue(db: Connection, new: Sequence[NewDelivery], now: datetime) -> int:
     """Adds what is not there yet, due at once. Returns how many were added."""
     if not new:
         return 0
-    return db.execute(insert(db, deliveries).on_conflict_do_nothing(index_elements=["id"]), [_row(one, now) for one in new]).rowcount
+    statement = insert(db, deliveries).on_conflict_do_nothing(index_elements=["id"]).returning(deliveries.c.id)
+    return len(db.execute(statement, [_row(one, now) for one in new]).all())
 
 
 def _row(new: NewDelivery, now: datetime) -> dict[str, Any]:
