@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
+from services.notifier.channels.harmless import harmless, one_line
 from services.notifier.channels.outcome import Final, Message, Outcome, Reason, Retry, Sent
 from services.notifier.channels.tools import Tools
 from services.runtime.clock import Clock
@@ -74,19 +75,15 @@ def compose(message: Message, *, sender: str, domain: str, now: datetime) -> byt
     mail = EmailMessage(policy=_POLICY)
     mail["From"] = sender
     mail["To"] = message.address
-    mail["Subject"] = _one_line(message.subject)
+    mail["Subject"] = one_line(message.subject)
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{message.id}@{domain}>"
     mail["In-Reply-To"] = thread
     mail["References"] = thread
-    mail["Content-Language"] = message.language
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nothing shall answer by itself
-    mail.set_content(message.text, subtype="plain", charset="utf-8")
+    mail.set_content(harmless(message.text), subtype="plain", charset="utf-8")
+    mail["Content-Language"] = message.language
     return mail.as_bytes()
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 class Outbox:
@@ -199,8 +196,8 @@ def _outcome(exc: Exception, *, maybe_sent: bool) -> Outcome:
         return Retry(Reason.DROPPED, maybe_sent=maybe_sent)
     if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__, ssl.SSLError):
         return Retry(Reason.TLS)
-    if isinstance(exc, aiosmtplib.SMTPNotSupported):
-        return Retry(Reason.TLS)  # STARTTLS was required and not offered
+    if "STARTTLS" in str(exc):  # required and not offered, for which the library has no class
+        return Retry(Reason.TLS)
     return Retry(Reason.REFUSED if isinstance(exc, OSError) and not maybe_sent else Reason.PROTOCOL, maybe_sent=maybe_sent)
 
 

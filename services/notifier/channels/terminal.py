@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from datetime import timedelta
 from typing import Self, TextIO
 
+from services.notifier.channels.harmless import harmless, one_line
 from services.notifier.channels.outcome import Message, Outcome, Reason, Retry, Sent
 from services.notifier.channels.tools import Tools
 
@@ -45,8 +45,8 @@ class TerminalChannel:
         console = Console(file=self._stdout, highlight=False, emoji=False, markup=False)
         colour = COLOURS.get(message.event.facts.direction or "", "yellow")
         card = Panel(
-            Text(_harmless(message.text)),
-            title=Text(_harmless(message.kind), style=f"bold {colour}"),
+            Text(harmless(message.text)),
+            title=Text(one_line(message.kind), style=f"bold {colour}"),
             subtitle=Text(f"{message.destination_id} {message.sequence}", style="dim"),
             border_style=colour,
             width=min(console.width, WIDEST),
@@ -54,8 +54,3 @@ class TerminalChannel:
         )
         console.print(card)
         self._stdout.flush()
-
-
-def _harmless(text: str) -> str:
-    """Without what commands a terminal."""
-    return "".join(character for character in text if character == "\n" or unicodedata.category(character) != "Cc")
