@@ -31,8 +31,12 @@ from services.store import delivery
 from services.store.delivery import Breaker, Claimed, Queue, Result, Tidied
 from services.store.engine import Store
 from services.store.secrets import Cipher
+from services.store.wake import Waker
 
 log = structlog.get_logger()
+
+DELIVERIES = "deliveries"
+"""The channel on which the deliverer is woken."""
 
 SCHEDULE = tuple(
     timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600, 12 * 3600, 12 * 3600, 12 * 3600, 12 * 3600)
@@ -51,11 +55,12 @@ MARGIN = timedelta(seconds=5)
 
 @dataclass(frozen=True)
 class Words:
-    """An alert in words, for one language."""
+    """An alert in words, and in which language they are."""
 
     headline: str
     subject: str
     text: str
+    language: str
 
 
 Render = Callable[[Claimed], Words]
@@ -82,7 +87,7 @@ def published_at(event: PolicyEvent) -> datetime | None:
 
 
 class Deliverer:
-    """The task that delivers. `ready` is set when there may be new deliveries."""
+    """The task that delivers, woken by new deliveries and by those that ended."""
 
     def __init__(
         self,
@@ -94,7 +99,7 @@ class Deliverer:
         settings: NotifierSettings,
         clock: Clock,
         metrics: NotifierMetrics,
-        ready: asyncio.Event,
+        waker: Waker,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
@@ -104,7 +109,7 @@ class Deliverer:
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
-        self._ready = ready
+        self._waker = waker
         self._jitter = jitter
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_pause, settings.breaker_longest)
         self._journal = Journal(store, clock=clock, breaker=self._breaker, patience=settings.poll)
@@ -118,7 +123,6 @@ class Deliverer:
             journal = group.create_task(self._journal.run(), name="notifier.journal")
             group.create_task(self._keep_house(stop), name="notifier.housekeeping")
             while not stop.is_set():
-                self._ready.clear()
                 if not await self._take(group):
                     await self._wait(stop)
             await self._drain()
@@ -160,14 +164,14 @@ class Deliverer:
     def _sent(self, task: asyncio.Task[Any]) -> None:
         self._sending.pop(task, None)
         self._metrics.in_flight.set(len(self._sending))
-        self._ready.set()
+        self._waker.wake(DELIVERIES)
 
     async def _wait(self, stop: asyncio.Event) -> None:
         """Until there is something to claim: a new delivery, a free place, a retry that is due, or the next look."""
         within = self._settings.poll
         if not self._sending:
             within = min(within, await self._until_due())
-        await woken(self._ready, stop, within=within, clock=self._clock)
+        await self._waker.wait(DELIVERIES, stop, within)
 
     async def _until_due(self) -> timedelta:
         try:
@@ -231,7 +235,7 @@ class Deliverer:
             headline=words.headline,
             subject=words.subject,
             text=words.text,
-            language=claimed.language,
+            language=words.language,
             reasons=claimed.reasons,
             raised_at=claimed.raised_at,
             sequence=claimed.sequence,
@@ -272,7 +276,7 @@ class Deliverer:
         self._metrics.oldest_due_seconds.set(max(0.0, (now - queue.oldest_due_at).total_seconds()) if queue.oldest_due_at else 0.0)
         if tidied.expired:
             log.warning("leases_expired", deliveries=tidied.expired)
-            self._ready.set()
+            self._waker.wake(DELIVERIES)
 
     async def _drain(self) -> None:
         """Waits for what is being sent; what takes too long is cut off and goes back into the queue."""

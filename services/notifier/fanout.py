@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from services.notifier.deliver import DELIVERIES
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.place import ALERTS
 from services.notifier.route import Match, route
-from services.notifier.waiting import woken
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
 from services.store import accounts, delivery, threads
@@ -25,13 +26,14 @@ from services.store.accounts import DestinationKey
 from services.store.delivery import NewDelivery
 from services.store.engine import Connection, Store
 from services.store.threads import Alert
+from services.store.wake import Waker
 
 log = structlog.get_logger()
 
 CHUNK = 1000
 """Most destinations looked at in one transaction."""
 
-ALERTS = 20
+MOST_ALERTS = 20
 """Most alerts taken up in one transaction: the others wait for its lock."""
 
 CORRECTION_REASON = "you were told of this before"
@@ -51,7 +53,7 @@ def fan_out(db: Connection, now: datetime, *, chunk: int = CHUNK) -> Fanned:
     """Makes the next deliveries, of up to `chunk` destinations in all. Run it until nothing `goes_on`."""
     ended = made = superseded = 0
     left = chunk
-    waiting = threads.unfanned_alerts(db, ALERTS)
+    waiting = threads.unfanned_alerts(db, MOST_ALERTS)
     for alert in waiting:
         turn = delivery.take_fanout(db, alert.id)
         if turn is None:
@@ -96,25 +98,21 @@ def _routed(db: Connection, alert: Alert, audience: Sequence[DestinationKey]) ->
 
 
 class FanOut:
-    """The task that fans out. `ready` is set when there may be new alerts, and it sets `made` when there are new deliveries."""
+    """The task that fans out: woken by alerts, it wakes the deliverer."""
 
-    def __init__(
-        self, store: Store, *, clock: Clock, metrics: NotifierMetrics, poll: timedelta, ready: asyncio.Event, made: asyncio.Event, chunk: int = CHUNK
-    ) -> None:
+    def __init__(self, store: Store, *, waker: Waker, clock: Clock, metrics: NotifierMetrics, poll: timedelta, chunk: int = CHUNK) -> None:
         self._store = store
+        self._waker = waker
         self._clock = clock
         self._metrics = metrics
         self._poll = poll
-        self._ready = ready
-        self._made = made
         self._chunk = chunk
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fans out until stopped. While the database is away it waits."""
         while not stop.is_set():
-            self._ready.clear()
             if not await self._goes_on():
-                await woken(self._ready, stop, within=self._poll, clock=self._clock)
+                await self._waker.wait(ALERTS, stop, self._poll)
 
     async def _goes_on(self) -> bool:
         now = self._clock.now()
@@ -127,5 +125,5 @@ class FanOut:
         self._metrics.superseded.inc(fanned.superseded)
         if fanned.deliveries:
             log.info("fanned_out", alerts=fanned.alerts, deliveries=fanned.deliveries, superseded=fanned.superseded)
-            self._made.set()
+            self._waker.wake(DELIVERIES)
         return fanned.goes_on

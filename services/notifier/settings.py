@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from schemas.config.duration import Duration
 from services.runtime.settings import Settings
@@ -47,5 +47,15 @@ class NotifierSettings(Settings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """Directory of the mails while no server is set. Default: `outbox` beside the SQLite file, or `var/outbox`."""
     mail_from: str = "Chipwire <alerts@localhost>"
     """The sender of the mails, as `Name <address>`."""
+    smtp_ca_file: Path | None = None
+    """Certificates to trust for the mail server, instead of the system's."""
     message_id_domain: str = ""
     """What stands behind the @ of a Message-ID. Default: the domain of `mail_from`. Changing it breaks conversations in mailboxes apart."""
+
+    @model_validator(mode="after")
+    def _lease_outlasts_an_attempt(self) -> Self:
+        """A lease that ends while its holder still sends means that somebody else sends too."""
+        longest = max(self.webhook_deadline, self.smtp_deadline)
+        if self.lease < longest + timedelta(seconds=30):
+            raise ValueError("CHIPWIRE_NOTIFIER_LEASE is too short; expected at least 30 s more than the longest of the deadlines")
+        return self

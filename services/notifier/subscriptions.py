@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 
 from schemas.config.subscriptions import Account, Destination, Subscriptions, WebhookTarget
+from schemas.config.template import Templates
 from services.notifier.settings import NotifierSettings
-from services.runtime.config_files import read_yaml
+from services.runtime.config_files import ConfigDir, read_yaml
 from services.runtime.errors import Misconfigured
-from services.store import accounts
-from services.store.accounts import Change, WantedAccount, WantedDestination, WantedSubscription
+from services.store.accounts import WantedAccount, WantedDestination, WantedSubscription
 from services.store.engine import Store
 from services.store.secrets import Cipher, open_cipher
 
@@ -34,9 +33,20 @@ def read(path: Path, environ: Mapping[str, str]) -> tuple[WantedAccount, ...]:
     return wanted
 
 
-async def apply(store: Store, cipher: Cipher, wanted: Sequence[WantedAccount], now: datetime) -> list[Change]:
-    """Makes the accounts as they are wanted, in one transaction, and tells what changed."""
-    return await store.run(lambda db: accounts.apply(db, wanted, cipher, now))
+def of_team(config: ConfigDir, environ: Mapping[str, str]) -> tuple[WantedAccount, ...]:
+    """The accounts of the team's own `subscriptions.yaml`; none without such a file. Raises Misconfigured."""
+    path = config.file("subscriptions.yaml")
+    return () if path is None else read(path, environ)
+
+
+def without_template(wanted: Sequence[WantedAccount], templates: Templates) -> list[str]:
+    """A sentence for each subscription whose language nobody has written templates in: it is told in English."""
+    return [
+        f"subscription {one.id!r} of account {account.id!r} asks for {one.language!r}, for which there are no templates yet; it is told in English"
+        for account in wanted
+        for one in account.subscriptions
+        if not {one.language, one.language.partition("-")[0]} & templates.keys()
+    ]
 
 
 def open_keys(settings: NotifierSettings, store: Store) -> Cipher:
@@ -46,6 +56,11 @@ def open_keys(settings: NotifierSettings, store: Store) -> Cipher:
     if store.directory is None:
         raise Misconfigured("CHIPWIRE_NOTIFIER_KEYS_FILE is not set; with PostgreSQL all notifiers need the same keys: name the file that holds them")
     return open_cipher(store.directory / "keys", create=True)
+
+
+def outbox_of(settings: NotifierSettings, store: Store) -> Path:
+    """Where mails are kept while there is no mail server."""
+    return settings.outbox or (store.directory or Path("var")) / "outbox"
 
 
 class _Reader:

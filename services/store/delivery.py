@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from schemas.events.event import PolicyEvent
 from services.store.accounts import DestinationKey, destinations, subscription_destinations, subscriptions, takes_alerts
 from services.store.engine import Instant, database_now, insert, metadata
-from services.store.threads import alerts, set_fanout_cursor
+from services.store.threads import alerts, events, set_fanout_cursor
 
 STATES = ("pending", "sending", "sent", "failed", "superseded", "withheld")
 
@@ -99,6 +99,7 @@ class Claimed:
     alert_id: str
     kind: str
     event: PolicyEvent
+    related: tuple[PolicyEvent, ...]
     reasons: tuple[str, ...]
     language: str
     raised_at: datetime
@@ -277,9 +278,10 @@ def claim(
     lines = [{"b_id": row["id"], "token": token, "until": now + lease, **numbered[row["id"]]} for row in picked]
     db.execute(_TAKE, lines)
     db.execute(attempts.insert(), [_attempt(row, now) for row in picked])
-    events = {row["alert_id"]: row["event"] for row in picked}
-    parsed = {alert_id: PolicyEvent.model_validate_json(event) for alert_id, event in events.items()}
-    return [_claimed(row, numbered[row["id"]], parsed[row["alert_id"]], token) for row in picked]
+    written = {row["alert_id"]: row["event"] for row in picked}
+    told = {alert_id: PolicyEvent.model_validate_json(event) for alert_id, event in written.items()}
+    related = _related(db, told.values())
+    return [_claimed(row, numbered[row["id"]], told[row["alert_id"]], related, token) for row in picked]
 
 
 _TAKE = (
@@ -363,7 +365,15 @@ def _attempt(row: RowMapping, now: datetime) -> dict[str, Any]:
     return {"delivery_id": row["id"], "number": row["attempts"] + 1, "account_id": row["account_id"], "started_at": now}
 
 
-def _claimed(row: RowMapping, numbers: Mapping[str, int], event: PolicyEvent, token: str) -> Claimed:
+def _related(db: Connection, told: Iterable[PolicyEvent]) -> dict[str, PolicyEvent]:
+    """The events that these refer to, as they stand now."""
+    ids = sorted({relation.event for event in told for relation in event.relations})
+    if not ids:
+        return {}
+    return {row.id: PolicyEvent.model_validate_json(row.event) for row in db.execute(sa.select(events.c.id, events.c.event).where(events.c.id.in_(ids)))}
+
+
+def _claimed(row: RowMapping, numbers: Mapping[str, int], event: PolicyEvent, related: Mapping[str, PolicyEvent], token: str) -> Claimed:
     return Claimed(
         id=row["id"],
         destination=_key(row),
@@ -373,6 +383,7 @@ def _claimed(row: RowMapping, numbers: Mapping[str, int], event: PolicyEvent, to
         alert_id=row["alert_id"],
         kind=row["kind"],
         event=event,
+        related=tuple(related[relation.event] for relation in event.relations if relation.event in related),
         reasons=tuple(json.loads(row["reasons"])),
         language=row["language"],
         raised_at=row["raised_at"],
@@ -489,8 +500,8 @@ def _drop_overtaken(db: Connection, unsent: Sequence[Claimed], now: datetime) ->
     if not unsent:
         return
     newer, before = deliveries.alias("newer"), deliveries.alias("before")
-    events = {delivery.event.id for delivery in unsent}
-    waiting = (deliveries.c.state == "pending", deliveries.c.event_id.in_(sorted(events)), _among({delivery.destination for delivery in unsent}))
+    touched = sorted({delivery.event.id for delivery in unsent})
+    waiting = (deliveries.c.state == "pending", deliveries.c.event_id.in_(touched), _among({delivery.destination for delivery in unsent}))
     overtaken = sa.exists().where(*_same_place(newer), newer.c.version > deliveries.c.version)
     db.execute(deliveries.update().where(*waiting, overtaken).values(state="superseded", why="newer_version", ended_at=now))
     known = sa.exists().where(*_same_place(before), before.c.version < deliveries.c.version, _was_told(before))

@@ -109,12 +109,13 @@ class Outbox:
 class MailServer:
     """A mail server, spoken to once a mail."""
 
-    def __init__(self, host: str, port: int, *, tls: str, username: str | None, password: str | None, deadline: timedelta) -> None:
+    def __init__(self, host: str, port: int, *, tls: str, username: str | None, password: str | None, ca: Path | None, deadline: timedelta) -> None:
         self._host = host
         self._port = port
         self._tls = tls
         self._username = username
         self._password = password
+        self._ca = ca
         self._deadline = deadline
 
     @classmethod
@@ -132,7 +133,7 @@ class MailServer:
         if username and tls == "never":
             raise Misconfigured("CHIPWIRE_NOTIFIER_SMTP_STARTTLS is 'never', but CHIPWIRE_NOTIFIER_SMTP has a user; a password is never sent in clear")
         port = url.port or (465 if tls == "implicit" else 587 if username else 25)
-        return cls(url.hostname, port, tls=tls, username=username, password=password, deadline=settings.smtp_deadline)
+        return cls(url.hostname, port, tls=tls, username=username, password=password, ca=settings.smtp_ca_file, deadline=settings.smtp_deadline)
 
     async def submit(self, mail: bytes, *, sender: str, recipient: str, name: str) -> Outcome:  # noqa: ARG002 it stands in the mail
         dialogue = _Dialogue()
@@ -152,6 +153,7 @@ class MailServer:
             username=self._username,
             password=self._password,
             timeout=self._deadline.total_seconds(),
+            cert_bundle=str(self._ca) if self._ca else None,
             use_tls=self._tls == "implicit",
             start_tls=_STARTTLS[self._tls] if self._username is None else self._tls != "implicit",
         )
