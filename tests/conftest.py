@@ -1,5 +1,6 @@
 """The fixtures that several rooms of tests share."""
 
 from tests.servers.kafka import kafka
+from tests.servers.postgres import postgres, postgres_url
 
-__all__ = ["kafka"]
+__all__ = ["kafka", "postgres", "postgres_url"]

@@ -8,7 +8,7 @@ likeness -> reasons with points; the best of several candidates wins
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,9 @@ from schemas.events.event import EventSource, PolicyEvent
 from schemas.events.signal import Facts, PolicySignal
 from services.notifier import products
 
+TIMED = ("effective", "compliance", "expires")
+"""Dates on which a measure changes what holds, so that reports on that day are near to it."""
+Period = tuple[datetime, datetime]
 OPPOSITE = {"tighten": "loosen", "loosen": "tighten"}
 
 _POINTS = {"instrument": 8, "product": 4, "date": 3, "group": 2, "company": 2, "imposer": 2, "action": 2, "origin": 2, "agency": 1, "target": 1}
@@ -32,7 +35,7 @@ _FAMILIES = {
     "tariff": "tariff",
 }
 _BARE = timedelta(days=5)
-_PARTY_BOUND = {"list", "licence", "import", "exempt", "extend"}
+_PARTY_BOUND = frozenset({"list", "licence", "import", "exempt", "extend"})
 """What is done for or to named firms: the same act for other firms is another event."""
 _STANDING = {"eu2021821", "eu8332014", "eu4282009", "strategictradeact2010", "sta2010", "ecra2018"}
 """Laws that every measure of their kind rests on; naming one tells nothing apart."""
@@ -62,22 +65,40 @@ class Likeness:
     """Why a signal and an event are the same measure, how surely, and how far apart in time they are told."""
 
     reasons: tuple[str, ...]
+    kinds: frozenset[str]
     points: float
     gap: timedelta
 
     def has(self, *kinds: str) -> bool:
-        return any(reason.split(":", 1)[0] in kinds for reason in self.reasons)
+        return not self.kinds.isdisjoint(kinds)
 
 
-def likeness(signal: PolicySignal, event: PolicyEvent) -> Likeness | None:
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A signal or an event as identity sees it: its traits and when it is told."""
+
+    traits: Traits
+    periods: tuple[Period, ...]
+
+
+def profile_of_signal(signal: PolicySignal) -> Profile:
+    return Profile(traits_of(signal.facts, origin_of(signal)), tuple(periods_of(signal)))
+
+
+def profile_of_event(event: PolicyEvent) -> Profile:
+    return Profile(traits_of(event.facts, *(origin_of(source) for source in event.sources)), tuple(_periods_of_event(event)))
+
+
+def likeness(signal: Profile, event: Profile) -> Likeness | None:
     """None when they cannot be about the same measure, or nothing says that they are. Says nothing of direction or time."""
-    ours, theirs = traits_of(signal.facts, origin_of(signal)), _event_traits(event)
-    shared = tuple(_shared(ours, theirs))
-    if _clash(ours, theirs, by_instrument=any(kind == "instrument" for kind, _ in shared)):
+    ours, theirs = signal.traits, event.traits
+    by_instrument = not ours.instruments.isdisjoint(theirs.instruments)
+    if not by_instrument and _clash(ours, theirs):
         return None
-    gap = gap_between(signal, event)
-    likeness_ = Likeness(tuple(f"{kind}:{value}" for kind, value in shared), _points(shared, gap), gap)
-    return likeness_ if _anchored(ours, theirs, likeness_) else None
+    shared = tuple(_shared(ours, theirs))
+    gap = min(_distance(one, other) for one in signal.periods for other in event.periods)
+    found = Likeness(tuple(f"{kind}:{value}" for kind, value in shared), frozenset(kind for kind, _ in shared), _points(shared, gap), gap)
+    return found if _anchored(ours, theirs, found) else None
 
 
 def traits_of(facts: Facts, *origins: str) -> Traits:
@@ -95,7 +116,7 @@ def traits_of(facts: Facts, *origins: str) -> Traits:
         direction=facts.direction,
         agency=facts.agency,
         origins=frozenset(origins),
-        effective=frozenset(str(date.moment) for date in facts.dates if date.kind in ("effective", "expires") and date.moment.precision in ("day", "second")),
+        effective=frozenset(str(date.moment) for date in facts.dates if date.kind in TIMED and date.moment.precision in ("day", "second")),
     )
 
 
@@ -104,8 +125,10 @@ def family_of(action: str | None) -> str:
     return _FAMILIES.get(action or "", "rule")
 
 
-def telling_instruments(instruments: Iterable[str]) -> set[str]:
+def telling_instruments(instruments: Sequence[str]) -> set[str]:
     """The ids that name one document, spelled alike: 91 FR 1684 does, 15 CFR 744 and the name of a law do not."""
+    if not instruments:
+        return set()
     folded = {re.sub(r"[^\w]", "", text.casefold().replace("no.", "")) for text in instruments}
     return {text for text in folded if re.search(r"\d", text) and "cfr" not in text and text not in _STANDING and not re.fullmatch(r"\d[a-e]\d{3}.*", text)}
 
@@ -124,23 +147,17 @@ def told_at(told: PolicySignal | EventSource) -> datetime:
     return told.item.published.at if told.item.published else told.item.observed_at
 
 
-def gap_between(signal: PolicySignal, event: PolicyEvent) -> timedelta:
-    """The time between the signal, or the change it dates itself, and the nearest telling of the event."""
-    return min(_distance(ours, theirs) for ours in _periods_of(signal) for theirs in _periods_of_event(event))
-
-
-Period = tuple[datetime, datetime]
-
-
-def _periods_of(signal: PolicySignal) -> list[Period]:
+def periods_of(signal: PolicySignal) -> list[Period]:
+    """When the signal was published, and when it says that the change was."""
     dated = [date.moment for date in signal.facts.dates if date.kind in ("announced", "published")]
     return [_period(moment) for moment in (signal.item.published or Moment.of(signal.item.observed_at), *dated)]
 
 
 def _periods_of_event(event: PolicyEvent) -> Iterable[Period]:
     """When it was told, by the exact tellings where there are any: a vague one must not bridge two events."""
-    periods = {_period(source.published or Moment.of(source.first_seen_at)) for source in event.sources}
-    return {period for period in periods if period[0] == period[1]} or periods or {(event.opened_at, event.opened_at)}
+    told = {_period(source.published or Moment.of(source.first_seen_at)) for source in event.sources}
+    exact = {period for period in told if period[0] == period[1]} or told or {(event.opened_at, event.opened_at)}
+    return exact | {_period(date.moment) for date in event.facts.dates if date.kind in TIMED and date.moment.precision in ("day", "second")}
 
 
 def _period(moment: Moment) -> Period:
@@ -152,20 +169,15 @@ def _distance(ours: Period, theirs: Period) -> timedelta:
     return max(ours[0] - theirs[1], theirs[0] - ours[1], timedelta(0))
 
 
-def _event_traits(event: PolicyEvent) -> Traits:
-    return traits_of(event.facts, *(origin_of(source) for source in event.sources))
-
-
-def _clash(ours: Traits, theirs: Traits, *, by_instrument: bool) -> bool:
-    """What rules out that two are one. A shared document overrules everything but the documents themselves."""
-    if not by_instrument and _other_documents(ours.instruments, theirs.instruments):
-        return True
-    return not by_instrument and (
+def _clash(ours: Traits, theirs: Traits) -> bool:
+    """What rules out that two are one, unless they name the same document."""
+    return (
         _apart(ours.imposers, theirs.imposers)
-        or _apart(ours.targets - {"*"}, theirs.targets - {"*"})
         or (_apart(ours.specific, theirs.specific) and _apart(ours.names, theirs.names))
         or _apart(ours.groups, theirs.groups)
-        or (bool({ours.family, ours.action} & _PARTY_BOUND) and _apart(ours.companies, theirs.companies))
+        or _apart(ours.targets - {"*"}, theirs.targets - {"*"})
+        or _other_documents(ours.instruments, theirs.instruments)
+        or (not _PARTY_BOUND.isdisjoint((ours.family, ours.action)) and _apart(ours.companies, theirs.companies))
     )
 
 

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from schemas.events.event import EventSource, PolicyEvent, Relation
 from schemas.events.signal import Evidence, Facts, PolicySignal
 from services.notifier import likeness, material
-from services.notifier.likeness import Likeness
+from services.notifier.likeness import Likeness, Profile
 
 NEAR = timedelta(days=5)
 """The same act is told within five days (taxonomy 5.4)."""
@@ -147,14 +147,35 @@ def place(
     headline: Headline = lambda facts: f"{facts.stage or 'rumour'}: {facts.action or 'other'}".upper(),
 ) -> Placement:
     """Where `signal` belongs among `candidates`. `held` are other signals that wait: two independent ones can confirm each other. `mint` gives a new event's id."""
+    return place_among(signal, [Candidate.of(event) for event in candidates], now, mint=mint, held=held, headline=headline)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An event with its profile, made once for many comparisons."""
+
+    event: PolicyEvent
+    profile: Profile
+
+    @classmethod
+    def of(cls, event: PolicyEvent) -> Candidate:
+        return cls(event, likeness.profile_of_event(event))
+
+
+def place_among(
+    signal: PolicySignal, candidates: Sequence[Candidate], now: datetime, *, mint: Mint, held: Sequence[PolicySignal], headline: Headline
+) -> Placement:
+    """`place`, for who keeps the candidates' profiles."""
     desk = _Desk(signal, now, mint, headline)
-    home, source = next(((event, source) for event in candidates if event.status == "open" and (source := _source_in(event, signal.item.id))), (None, None))
+    events = [candidate.event for candidate in candidates]
+    home, source = next(((event, source) for event in events if event.status == "open" and (source := _source_in(event, signal.item.id))), (None, None))
     if home and source and (again := desk.again(home, source)):
         return again
     if signal.verdict not in ("alert", "context"):
         return Unplaced("its verdict is no")
-    others = [event for event in candidates if event.status == "open" and event is not home]
-    like = [(event, found) for event in others if (found := likeness.likeness(signal, event))]
+    profile = likeness.profile_of_signal(signal)
+    others = [candidate for candidate in candidates if candidate.event.status == "open" and candidate.event is not home]
+    like = [(other.event, found) for other in others if (found := likeness.likeness(profile, other.profile))]
     rival = _rival(signal, like)
     best = _best((event, found) for event, found in like if _joins(signal, event, found, rival))
     if best is not None:
@@ -409,7 +430,7 @@ def _confirms(other: PolicySignal, event: PolicyEvent) -> bool:
     """Whether a waiting signal of tier 2 or better tells the same reversal."""
     if other.item.tier > 2 or likeness.OPPOSITE.get(other.facts.direction or "") != event.facts.direction:
         return False
-    found = likeness.likeness(other, event)
+    found = likeness.likeness(likeness.profile_of_signal(other), likeness.profile_of_event(event))
     return found is not None and _is_same_measure(other.facts, found) and _is_later(other, event)
 
 

@@ -5,14 +5,19 @@ Plain functions of a Connection, run whole by `Store.run`. Everything a batch of
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from schemas.events.event import PolicyEvent
-from services.store.engine import Instant, metadata
+from schemas.events.signal import PolicySignal
+from services.runtime.broker import Headers, Record
+from services.store.engine import Instant, insert, metadata
 
 verdicts = sa.Table(
     "verdicts",
@@ -134,3 +139,217 @@ def set_fanout_cursor(db: Connection, alert_id: str, cursor: str | None, done: b
 
 def _alert(row: RowMapping) -> Alert:
     return Alert(row["id"], PolicyEvent.model_validate_json(row["event"]), row["kind"], row["rank"], row["created_at"])
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The verdict that stands on an item, as far as ordering needs it."""
+
+    observed_at: datetime
+    ruleset_activated_at: datetime
+    event_id: str | None
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """A version of an event to write. `keys` find it as a candidate, from `first_at` to `last_at`; an alert, where it is material, has a kind."""
+
+    event: PolicyEvent
+    first_at: datetime
+    last_at: datetime
+    keys: frozenset[str]
+    record: Record
+    kind: str | None = None
+    rank: int = 1
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class NewVerdict:
+    """A verdict to write, the event it belongs to, and until when and why it is held back."""
+
+    signal: PolicySignal
+    event_id: str | None = None
+    held_until: datetime | None = None
+    held_reason: str | None = None
+
+
+def standing(db: Connection, items: Iterable[str]) -> dict[str, Standing]:
+    """The verdicts that stand on these items."""
+    columns = (verdicts.c.item_id, verdicts.c.observed_at, verdicts.c.ruleset_activated_at, verdicts.c.event_id)
+    rows = db.execute(sa.select(*columns).where(verdicts.c.item_id.in_(list(items))))
+    return {item: Standing(observed, activated, event_id) for item, observed, activated, event_id in rows}
+
+
+def candidates(db: Connection, lasting: Iterable[str], timely: Iterable[tuple[Iterable[str], datetime, datetime]]) -> list[PolicyEvent]:
+    """Open events found by any of the `lasting` keys, or by any of the others and told between the two times that come with them."""
+    clauses: list[sa.ColumnElement[bool]] = [event_keys.c.key.in_(list(lasting))]
+    for found_by, since, until in timely:
+        clauses.append(sa.and_(event_keys.c.key.in_(list(found_by)), events.c.last_at >= since, events.c.first_at <= until))
+    found = sa.select(event_keys.c.event_id).join(events).where(events.c.status == "open", sa.or_(*clauses))
+    return [PolicyEvent.model_validate_json(text) for text in db.execute(sa.select(events.c.event).where(events.c.id.in_(found))).scalars()]
+
+
+def events_by_id(db: Connection, ids: Iterable[str]) -> list[PolicyEvent]:
+    """The newest versions of these events."""
+    return [PolicyEvent.model_validate_json(text) for text in db.execute(sa.select(events.c.event).where(events.c.id.in_(list(ids)))).scalars()]
+
+
+def held_signals(db: Connection, *, due: datetime | None = None, limit: int = 1000) -> list[PolicySignal]:
+    """Signals that are held back, those first that wait longest; with `due`, only those whose time is up."""
+    query = sa.select(verdicts.c.verdict).join(held).order_by(held.c.until, held.c.item_id).limit(limit)
+    rows = db.execute(query.where(held.c.until <= due) if due else query)
+    return [PolicySignal.model_validate_json(text) for text in rows.scalars()]
+
+
+def write(db: Connection, told: Sequence[NewVersion], judged: Sequence[NewVerdict], now: datetime) -> None:
+    """Everything that one batch of placements brings: event versions, their alerts and outbox rows, verdicts and what is held."""
+    if told:
+        texts = [new.event.model_dump_json(by_alias=True) for new in told]
+        _write_events(db, told, texts)
+        _insert_all(db, event_versions, [_version_row(new, text, now) for new, text in zip(told, texts, strict=True)])
+        _write_index(db, told)
+        _insert_all(db, alerts, [_alert_row(new, text, now) for new, text in zip(told, texts, strict=True) if new.kind])
+        _insert_all(db, outbox, [_outbox_row(new.record, now) for new in told])
+    if judged:
+        _write_verdicts(db, judged)
+
+
+def _write_events(db: Connection, told: Sequence[NewVersion], texts: Sequence[str]) -> None:
+    newest = {new.event.id: (new, text) for new, text in zip(told, texts, strict=True)}
+    rows = [
+        {
+            "id": new.event.id,
+            "slug": new.event.slug,
+            "version": new.event.version,
+            "status": new.event.status,
+            "event": text,
+            "first_at": new.first_at,
+            "last_at": new.last_at,
+            "updated_at": new.event.updated_at,
+        }
+        for new, text in newest.values()
+    ]
+    _upsert_all(db, events, rows, "id")
+
+
+def _write_index(db: Connection, told: Sequence[NewVersion]) -> None:
+    keys = {(key, new.event.id) for new in told for key in new.keys}
+    items = {(new.event.id, source.item) for new in told for source in new.event.sources}
+    _insert_new(db, event_keys, [{"key": key, "event_id": event_id} for key, event_id in sorted(keys)])
+    _insert_new(db, event_items, [{"event_id": event_id, "item_id": item} for event_id, item in sorted(items)])
+
+
+def _write_verdicts(db: Connection, judged: Sequence[NewVerdict]) -> None:
+    rows = [
+        {
+            "item_id": new.signal.item.id,
+            "verdict": new.signal.model_dump_json(by_alias=True),
+            "verdict_class": new.signal.verdict,
+            "observed_at": new.signal.item.observed_at,
+            "ruleset_activated_at": new.signal.ruleset_activated_at,
+            "event_id": new.event_id,
+        }
+        for new in judged
+    ]
+    _upsert_all(db, verdicts, rows, "item_id")
+    released = [new.signal.item.id for new in judged if new.held_until is None]
+    db.execute(held.delete().where(held.c.item_id.in_(released)))
+    waiting = [{"item_id": new.signal.item.id, "until": new.held_until, "reason": new.held_reason} for new in judged if new.held_until]
+    _insert_new(db, held, waiting)  # a revision of a held item does not prolong its time
+
+
+def _version_row(new: NewVersion, text: str, now: datetime) -> dict[str, Any]:
+    return {"event_id": new.event.id, "version": new.event.version, "event": text, "changes": json.dumps(new.event.changes), "created_at": now}
+
+
+def _alert_row(new: NewVersion, text: str, now: datetime) -> dict[str, Any]:
+    return {
+        "id": f"{new.event.id}.{new.event.version}",
+        "event_id": new.event.id,
+        "version": new.event.version,
+        "kind": new.kind,
+        "rank": new.rank,
+        "fresh": new.fresh,
+        "event": text,
+        "created_at": now,
+        "fanned_out_at": None if new.fresh else now,
+    }
+
+
+def _outbox_row(record: Record, now: datetime) -> dict[str, Any]:
+    headers = json.dumps([(name, value.decode()) for name, value in record.headers])
+    return {"topic": record.topic, "key": (record.key or b"").decode(), "value": record.value, "headers": headers, "created_at": now}
+
+
+def _insert_all(db: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        db.execute(table.insert(), rows)
+
+
+def _insert_new(db: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        db.execute(insert(db, table).on_conflict_do_nothing(), rows)
+
+
+def _upsert_all(db: Connection, table: sa.Table, rows: list[dict[str, Any]], key: str) -> None:
+    if rows:
+        statement = insert(db, table)
+        changed = {column.name: statement.excluded[column.name] for column in table.columns if column.name != key}
+        db.execute(statement.on_conflict_do_update(index_elements=[key], set_=changed), rows)
+
+
+def waiting_records(db: Connection, limit: int) -> list[tuple[int, Record]]:
+    """The oldest outbox rows with their numbers, ascending."""
+    rows = db.execute(sa.select(outbox).order_by(outbox.c.seq).limit(limit)).mappings()
+    return [(row["seq"], Record(row["topic"], bytes(row["value"]), row["key"].encode(), _headers(row["headers"]))) for row in rows]
+
+
+def forget_records(db: Connection, seqs: Iterable[int]) -> None:
+    """Removes outbox rows that are published."""
+    db.execute(outbox.delete().where(outbox.c.seq.in_(list(seqs))))
+
+
+def _headers(text: str) -> Headers:
+    return tuple((name, value.encode()) for name, value in json.loads(text))
+
+
+def event(db: Connection, event_id: str) -> PolicyEvent | None:
+    """The newest version of an event, by its id or, of those alike, the latest with this slug."""
+    query = sa.select(events.c.event).where(sa.or_(events.c.id == event_id, events.c.slug == event_id)).order_by(events.c.updated_at.desc()).limit(1)
+    text = db.execute(query).scalar_one_or_none()
+    return PolicyEvent.model_validate_json(text) if text else None
+
+
+def known_slugs(db: Connection, slugs: Iterable[str]) -> dict[str, str]:
+    """The ids of the events that have these slugs; of those alike, the latest."""
+    rows = db.execute(sa.select(events.c.slug, events.c.id).where(events.c.slug.in_(list(slugs))).order_by(events.c.updated_at))
+    return {row.slug: row.id for row in rows}
+
+
+def list_events(db: Connection, *, since: datetime | None = None, limit: int = 50) -> list[PolicyEvent]:
+    """The newest versions of the events that changed since then, last told first."""
+    query = sa.select(events.c.event).order_by(events.c.last_at.desc(), events.c.id).limit(limit)
+    rows = db.execute(query.where(events.c.last_at >= since) if since else query)
+    return [PolicyEvent.model_validate_json(text) for text in rows.scalars()]
+
+
+def versions(db: Connection, event_id: str) -> list[PolicyEvent]:
+    """Every version of an event, ascending."""
+    rows = db.execute(sa.select(event_versions.c.event).where(event_versions.c.event_id == event_id).order_by(event_versions.c.version))
+    return [PolicyEvent.model_validate_json(text) for text in rows.scalars()]
+
+
+def related(db: Connection, event_id: str) -> list[PolicyEvent]:
+    """Events that this one names among its relations, and those that name this one."""
+    text = db.execute(sa.select(events.c.event).where(events.c.id == event_id)).scalar_one_or_none()
+    named = [relation.event for relation in PolicyEvent.model_validate_json(text).relations] if text else []
+    naming = sa.select(event_keys.c.event_id).where(event_keys.c.key == f"relates:{event_id}")
+    rows = db.execute(sa.select(events.c.event).where(sa.or_(events.c.id.in_(named), events.c.id.in_(naming))).order_by(events.c.first_at))
+    return [PolicyEvent.model_validate_json(each) for each in rows.scalars()]
+
+
+def alerts_of(db: Connection, event_id: str) -> list[tuple[Alert, bool]]:
+    """The alerts of an event, ascending, and whether each was fresh."""
+    rows = db.execute(sa.select(alerts).where(alerts.c.event_id == event_id).order_by(alerts.c.version)).mappings()
+    return [(_alert(row), row["fresh"]) for row in rows]

@@ -1,0 +1,250 @@
+"""Placing: a batch of verdicts becomes event versions, alerts and outbox rows, in one transaction under the placement lock.
+
+    records -> decode -> newest verdict per item -> candidates by key -> threads.place -> store.write -> wake fan-out and relay
+
+Serial on purpose (design, section 3): who places next sees everything that was placed before, whichever process did it. A repeated batch changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from sqlalchemy.engine import Connection
+from ulid import ULID
+
+from schemas.events.event import PolicyEvent
+from schemas.events.signal import PolicySignal
+from schemas.topics import POLICY_EVENTS
+from services.notifier import keys, threads
+from services.notifier.threads import Advanced, Candidate, Corrected, Headline, Held, Joined, Mint, Placement, Unplaced
+from services.runtime import codec
+from services.runtime.broker import Record
+from services.runtime.clock import Clock
+from services.store import threads as kept
+from services.store.engine import Store, place_lock
+from services.store.wake import Waker, notify
+
+ALERTS, OUTBOX = "alerts", "outbox"
+"""The channels on which fan-out and relay are woken."""
+OUTCOMES = ("opened", "joined", "advanced", "reversed", "corrected", "withdrawn", "left", "held", "unplaced", "repeated", "stale", "expired")
+"""What is counted: each placement by its kind, and besides it what was material but not fresh, and what waited in vain."""
+
+_SOURCE = "/chipwire/notifier"
+
+
+def mint_ulid() -> str:
+    """A new event's id: sorts by time."""
+    return str(ULID())
+
+
+class Placer:
+    """Places verdicts into events. `handle` is the worker's handler, `recheck` the task that lets held items go."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        waker: Waker,
+        *,
+        headline: Headline,
+        count: Callable[[str], None],
+        mint: Mint = mint_ulid,
+        recheck_every: timedelta = timedelta(minutes=1),
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._waker = waker
+        self._headline = headline
+        self._count = count
+        self._mint = mint
+        self._recheck_every = recheck_every
+
+    async def handle(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Places a batch of policy.signals.v1, all or nothing. Publishes nothing itself: the outbox does. Raises Malformed."""
+        signals = [codec.decode(record, PolicySignal) for record in records]
+        traces = {signal.item.id: trace for signal, record in zip(signals, records, strict=True) if (trace := record.header("traceparent"))}
+        await self._commit(lambda db: self._batch(db, traces).place_new(signals))
+        return ()
+
+    async def recheck(self, stop: asyncio.Event) -> None:
+        """The task that looks again at what is held and due, and lets it go when still nothing confirms it."""
+        while not stop.is_set():
+            await self._commit(lambda db: self._batch(db, {}).place_due())
+            sleep = asyncio.ensure_future(self._clock.sleep(self._recheck_every))
+            await asyncio.wait([sleep, stopped := asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+            for task in (sleep, stopped):
+                task.cancel()
+
+    def _batch(self, db: Connection, traces: dict[str, str]) -> _Batch:
+        return _Batch(db, self._clock.now(), self._mint, self._headline, traces)
+
+    async def _commit(self, work: Callable[[Connection], Sequence[str]]) -> None:
+        outcomes = await self._store.run(work)
+        for outcome in outcomes:
+            self._count(outcome)
+        if set(outcomes) - {"held", "unplaced", "repeated", "expired"}:
+            self._waker.wake(ALERTS)
+            self._waker.wake(OUTBOX)
+
+
+@dataclass
+class _Held:
+    """What waits, found by the keys it is waiting for."""
+
+    signals: dict[str, PolicySignal] = field(default_factory=dict)
+    by_key: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def add(self, signal: PolicySignal) -> None:
+        self.signals[signal.item.id] = signal
+        for key in keys.wanted(signal).all:
+            self.by_key[key].add(signal.item.id)
+
+    def remove(self, item: str) -> None:
+        self.signals.pop(item, None)
+
+    def sharing(self, found_by: Iterable[str]) -> list[PolicySignal]:
+        """Those that wait for any of these keys, in a fixed order."""
+        items = {item for key in found_by for item in self.by_key.get(key, ())}
+        return [self.signals[item] for item in sorted(items) if item in self.signals]
+
+
+@dataclass
+class _Batch:
+    """One transaction's view: the events it may touch, by key, and what it has decided so far."""
+
+    db: Connection
+    now: datetime
+    mint: Mint
+    headline: Headline
+    traces: dict[str, str]
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    by_key: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    held: _Held = field(default_factory=_Held)
+    told: list[kept.NewVersion] = field(default_factory=list)
+    judged: dict[str, kept.NewVerdict] = field(default_factory=dict)
+    outcomes: list[str] = field(default_factory=list)
+
+    def place_new(self, signals: Sequence[PolicySignal]) -> list[str]:
+        """Places the newest verdict of each item."""
+        place_lock(self.db)
+        standing = kept.standing(self.db, {signal.item.id for signal in signals})
+        newest = _newest(signals, standing)
+        self.outcomes += ["repeated"] * (len(signals) - len(newest))
+        self._load(newest, {known.event_id for known in standing.values() if known.event_id})
+        for signal in newest:
+            self._place(signal)
+        return self._write()
+
+    def place_due(self) -> list[str]:
+        """Places again what was held and is due; what is held still is let go."""
+        place_lock(self.db)
+        due = kept.held_signals(self.db, due=self.now)
+        self._load(due, set())
+        for signal in due:
+            if signal.item.id in self.held.signals and isinstance(self._place(signal), Held):
+                self.judged[signal.item.id] = kept.NewVerdict(signal)
+                self.held.remove(signal.item.id)
+                self.outcomes[-1] = "expired"
+        return self._write()
+
+    def _load(self, signals: Sequence[PolicySignal], homes: set[str]) -> None:
+        """Reads what these signals may belong to, with few queries: one for each month that they tell of."""
+        if not signals:
+            return
+        waiting = kept.held_signals(self.db)
+        for signal in waiting:
+            self.held.add(signal)
+        for _, alike in groupby(sorted((*signals, *waiting), key=_month), key=_month):
+            for event in _candidates(self.db, list(alike)):
+                self._know(event)
+        for event in kept.events_by_id(self.db, homes - set(self.candidates)):
+            self._know(event)
+
+    def _place(self, signal: PolicySignal) -> Placement:
+        """Places one signal; what it opened or raised may be what a held one waited for."""
+        item, wanted = signal.item.id, keys.wanted(signal).all
+        self.held.remove(item)
+        near = {event for key in (*wanted, f"item:{item}") for event in self.by_key.get(key, ())}
+        candidates = [self.candidates[each] for each in sorted(near)]
+        placement = threads.place_among(signal, candidates, self.now, mint=self.mint, held=self.held.sharing(wanted), headline=self.headline)
+        self.outcomes.append(type(placement).__name__.lower())
+        match placement:
+            case Held(until, reason):
+                self.held.add(signal)
+                self.judged[item] = kept.NewVerdict(signal, None, until, reason)
+            case Unplaced():
+                self.judged[item] = kept.NewVerdict(signal)
+            case _:
+                self._tell(signal, placement)
+                self._release(placement.event)
+        return placement
+
+    def _tell(self, signal: PolicySignal, placement: threads.Told) -> None:
+        event, kind = placement.event, threads.KINDS.get(type(placement))
+        first_at, last_at = keys.span(event)
+        record = codec.encode(
+            POLICY_EVENTS, event, key=event.id, id=f"{event.id}.{event.version}", source=_SOURCE, time=self.now, traceparent=self.traces.get(signal.item.id)
+        )
+        rank = threads.rank(event, self.now)
+        self.told.append(kept.NewVersion(event, first_at, last_at, keys.index(event), record, kind, rank, placement.fresh))
+        self.judged[signal.item.id] = kept.NewVerdict(signal, event.id)
+        if kind and not placement.fresh:
+            self.outcomes.append("stale")
+        self._know(event)
+
+    def _release(self, event: PolicyEvent) -> None:
+        """Places again the held signals that belong to an event that has just changed."""
+        for signal in self.held.sharing(keys.index(event)):
+            alone = threads.place_among(signal, [self.candidates[event.id]], self.now, mint=self.mint, held=(), headline=self.headline)
+            if isinstance(alone, Joined | Advanced | Corrected):
+                self._place(signal)
+
+    def _know(self, event: PolicyEvent) -> None:
+        self.candidates[event.id] = Candidate.of(event)
+        for key in keys.index(event) | {f"item:{source.item}" for source in event.sources}:
+            self.by_key[key].add(event.id)
+
+    def _write(self) -> list[str]:
+        kept.write(self.db, self.told, list(self.judged.values()), self.now)
+        if self.told:
+            notify(self.db, OUTBOX)
+        if any(new.kind and new.fresh for new in self.told):
+            notify(self.db, ALERTS)
+        return self.outcomes
+
+
+def _newest(signals: Iterable[PolicySignal], standing: dict[str, kept.Standing]) -> list[PolicySignal]:
+    """One verdict for each item: the newest, where it is newer than the one that stands. The same again is not newer."""
+    newest: dict[str, PolicySignal] = {}
+    for signal in signals:
+        known = newest.get(signal.item.id)
+        if known is None or _order(signal) > _order(known):
+            newest[signal.item.id] = signal
+    return [
+        signal for item, signal in newest.items() if item not in standing or _order(signal) > (standing[item].observed_at, standing[item].ruleset_activated_at)
+    ]
+
+
+def _order(signal: PolicySignal) -> tuple[datetime, datetime]:
+    return signal.item.observed_at, signal.ruleset_activated_at
+
+
+def _month(signal: PolicySignal) -> tuple[int, int]:
+    start, _ = keys.window(signal, timedelta(0))
+    return start.year, start.month
+
+
+def _candidates(db: Connection, signals: Sequence[PolicySignal]) -> list[PolicyEvent]:
+    wanted = [keys.wanted(signal) for signal in signals]
+    lasting, timely, brief = (frozenset().union(*sets) for sets in zip(*((each.lasting, each.timely, each.brief) for each in wanted), strict=True))
+    return kept.candidates(db, lasting, [(timely, *_reach(signals, threads.WINDOW)), (brief, *_reach(signals, threads.NEAR))])
+
+
+def _reach(signals: Sequence[PolicySignal], reach: timedelta) -> tuple[datetime, datetime]:
+    windows = [keys.window(signal, reach) for signal in signals]
+    return min(start for start, _ in windows), max(end for _, end in windows)
