@@ -264,6 +264,12 @@ def list_subscriptions(db: Connection, account_id: str) -> list[Subscription]:
     return [_subscription(row) for row in db.execute(_pointing().where(subscriptions.c.account_id == account_id).order_by(*_ORDER)).mappings()]
 
 
+def pairs(db: Connection, account_id: str) -> list[tuple[Subscription, Destination]]:
+    """An account's subscriptions, each with every destination it points at."""
+    destinations_by_key = {one.key: one for one in list_destinations(db, account_id)}
+    return [(one, destinations_by_key[one.destination]) for one in list_subscriptions(db, account_id)]
+
+
 def audience(db: Connection, *, after: DestinationKey | None, until: datetime, limit: int) -> list[DestinationKey]:
     """The next destinations, in order, that take alerts and had a subscription pointing at them at `until`."""
     at = subscription_destinations.c
