@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from schemas.api.webhook import WebhookAlert
 from schemas.events.event import PolicyEvent
 from schemas.events.news import NewsItem
 from schemas.events.signal import PolicySignal
@@ -21,6 +22,7 @@ CONTRACTS: Mapping[str, type[BaseModel]] = {
     "events/news-item.v1": NewsItem,
     "events/policy-signal.v1": PolicySignal,
     "events/policy-event.v1": PolicyEvent,
+    "api/policy-alert.v1": WebhookAlert,
 }
 """File name to model. The names are public."""
 
