@@ -233,12 +233,17 @@ class _Desk:
     def reverse(self, event: PolicyEvent, found: Likeness, held: Sequence[PolicySignal]) -> Reversed | Held:
         if not _is_later(self.signal, event):
             return self._held("told earlier than what it would reverse")
-        confirmed = {likeness.origin_of(other) for other in held if _confirms(other, event)} | {likeness.origin_of(self.signal)}
-        if self.signal.facts.stage == "rumour" or (self.tier > 1 and (self.tier > 2 or len(confirmed) < 2)):
+        if not self._may_reverse(event, held):
             return self._held("a reversal needs a leading source or two independent ones")
         relation = Relation(event=event.id, relation="suspends" if self.signal.facts.action == "suspend" else "reverses")
         reasons = (f"{relation.relation}:{event.slug}", *found.reasons)
         return Reversed(self._new_event((relation,), reasons), ("opened",), is_fresh(self.signal), reasons)
+
+    def _may_reverse(self, event: PolicyEvent, held: Sequence[PolicySignal]) -> bool:
+        if self.signal.facts.stage == "rumour" or self.tier > 2:
+            return False
+        mine = likeness.origin_of(self.signal)
+        return self.tier <= 1 or any(likeness.origin_of(other) != mine and _confirms(other, event) for other in held)
 
     def again(self, home: PolicyEvent, source: EventSource) -> Told | None:
         """A newer verdict on an item that tells `home`. None when the item now tells the opposite while others still tell `home`: it is placed anew."""
