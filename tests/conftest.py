@@ -1,7 +1,6 @@
-"""Fixtures that every test may ask for."""
+"""The fixtures that several rooms of tests share."""
 
-from __future__ import annotations
-
+from tests.servers.kafka import kafka
 from tests.servers.postgres import postgres, postgres_url
 
-__all__ = ["postgres", "postgres_url"]
+__all__ = ["kafka", "postgres", "postgres_url"]
