@@ -335,10 +335,10 @@ def event(db: Connection, event_id: str) -> PolicyEvent | None:
     return PolicyEvent.model_validate_json(text) if text else None
 
 
-def known_slugs(db: Connection, slugs: Iterable[str]) -> dict[str, str]:
-    """The ids of the events that have these slugs; of those alike, the latest."""
-    rows = db.execute(sa.select(events.c.slug, events.c.id).where(events.c.slug.in_(list(slugs))).order_by(events.c.updated_at))
-    return {row.slug: row.id for row in rows}
+def events_of_items(db: Connection, items: Iterable[str]) -> dict[str, str]:
+    """The ids of the events that these items tell, by item."""
+    rows = db.execute(sa.select(event_items.c.item_id, event_items.c.event_id).where(event_items.c.item_id.in_(list(items))))
+    return {row.item_id: row.event_id for row in rows}
 
 
 def list_events(db: Connection, *, since: datetime | None = None, limit: int = 50) -> list[PolicyEvent]:
