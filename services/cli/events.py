@@ -30,7 +30,7 @@ def list_events(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """List events, those last told first."""
+    """List events, the latest first: by when they were last told, or the last date they name."""
     from datetime import UTC
 
     from services.cli.common import print_json, print_table

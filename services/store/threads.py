@@ -342,7 +342,7 @@ def events_of_items(db: Connection, items: Iterable[str]) -> dict[str, str]:
 
 
 def list_events(db: Connection, *, since: datetime | None = None, limit: int = 50) -> list[PolicyEvent]:
-    """The newest versions of the events that changed since then, last told first."""
+    """Events told, or with a date, since then; the latest first."""
     query = sa.select(events.c.event).order_by(events.c.last_at.desc(), events.c.id).limit(limit)
     rows = db.execute(query.where(events.c.last_at >= since) if since else query)
     return [PolicyEvent.model_validate_json(text) for text in rows.scalars()]
