@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from schemas.events.base import Moment
 from schemas.events.event import EventSource, PolicyEvent
@@ -101,6 +102,7 @@ def likeness(signal: Profile, event: Profile) -> Likeness | None:
     return found if _anchored(ours, theirs, found) else None
 
 
+@lru_cache(maxsize=8192)
 def traits_of(facts: Facts, *origins: str) -> Traits:
     """The facts as identity sees them."""
     return Traits(

@@ -143,7 +143,7 @@ class _Batch:
     def place_due(self) -> list[str]:
         """Places again what was held and is due; what is held still is let go."""
         place_lock(self.db)
-        due = kept.held_signals(self.db, due=self.now)
+        due = kept.due_signals(self.db, self.now)
         self._load(due, set())
         for signal in due:
             if signal.item.id in self.held.signals and isinstance(self._place(signal), Held):
@@ -156,10 +156,9 @@ class _Batch:
         """Reads what these signals may belong to, with few queries: one for each month that they tell of."""
         if not signals:
             return
-        waiting = kept.held_signals(self.db)
-        for signal in waiting:
-            self.held.add(signal)
-        for _, alike in groupby(sorted((*signals, *waiting), key=_month), key=_month):
+        for waiting in kept.held_signals(self.db, {key for signal in signals for key in keys.wanted(signal).all | keys.index_of(signal.facts)}):
+            self.held.add(waiting)
+        for _, alike in groupby(sorted(signals, key=_month), key=_month):
             for event in _candidates(self.db, list(alike)):
                 self._know(event)
         for event in kept.events_by_id(self.db, homes - set(self.candidates)):
@@ -176,7 +175,7 @@ class _Batch:
         match placement:
             case Held(until, reason):
                 self.held.add(signal)
-                self.judged[item] = kept.NewVerdict(signal, None, until, reason)
+                self.judged[item] = kept.NewVerdict(signal, None, until, reason, wanted)
             case Unplaced():
                 self.judged[item] = kept.NewVerdict(signal)
             case _:
@@ -198,11 +197,13 @@ class _Batch:
         self._know(event)
 
     def _release(self, event: PolicyEvent) -> None:
-        """Places again the held signals that belong to an event that has just changed."""
+        """Lets held signals join an event that has just changed, where that is what they waited for."""
         for signal in self.held.sharing(keys.index(event)):
-            alone = threads.place_among(signal, [self.candidates[event.id]], self.now, mint=self.mint, held=(), headline=self.headline)
-            if isinstance(alone, Joined | Advanced | Corrected):
-                self._place(signal)
+            placement = threads.place_among(signal, [self.candidates[event.id]], self.now, mint=self.mint, held=(), headline=self.headline)
+            if isinstance(placement, Joined | Advanced | Corrected):
+                self.held.remove(signal.item.id)
+                self.outcomes.append(type(placement).__name__.lower())
+                self._tell(signal, placement)
 
     def _know(self, event: PolicyEvent) -> None:
         self.candidates[event.id] = Candidate.of(event)
