@@ -67,3 +67,10 @@ def test_secrets_of_the_settings_are_known_to_the_logs(monkeypatch: pytest.Monke
     runtime, _ = app.load_settings([], PARTS)
 
     assert "correct horse" in set(app._secret_values([runtime]))
+
+
+def test_every_setting_of_the_process_and_its_services_is_listed_with_a_description() -> None:
+    listed = {setting.variable: setting for setting in app.all_settings(PARTS)}
+
+    assert {"CHIPWIRE_BROKER", "CHIPWIRE_EXAMPLE_BEHAVIOUR", "CHIPWIRE_EXAMPLE_STOP_LOSS"} <= listed.keys()
+    assert all(setting.description for setting in listed.values())
