@@ -36,7 +36,7 @@ from services.runtime.metrics import BrokerMetrics, chipwire_version, new_regist
 from services.runtime.retry import Backoff, pause
 from services.runtime.server import Health, RunFile, listen, make_app, run_file, serve
 from services.runtime.service import Service
-from services.runtime.settings import RuntimeSettings, Settings, load
+from services.runtime.settings import RuntimeSettings, Setting, Settings, catalogue, load
 
 log = structlog.get_logger()
 
@@ -98,6 +98,11 @@ def load_settings(names: Sequence[str], parts: Mapping[str, Part]) -> tuple[Runt
     runtime, *others = load(RuntimeSettings, *[_attribute(part.settings) for part in parts.values()])
     assert isinstance(runtime, RuntimeSettings)  # noqa: S101 for the type checker: `load` keeps the order
     return runtime, dict(zip(parts, others, strict=True))
+
+
+def all_settings(parts: Mapping[str, Part] = SERVICES) -> list[Setting]:
+    """Every setting there is, for documentation and tests."""
+    return catalogue(RuntimeSettings, *[_attribute(part.settings) for part in parts.values()])
 
 
 def broker_of(settings: RuntimeSettings, *, mode: Mode = "run", hooks: Hooks | None = None) -> AbstractAsyncContextManager[Broker]:
@@ -297,7 +302,8 @@ def _worst(tasks: set[asyncio.Task[None]], early: Sequence[asyncio.Task[None]]) 
     for task in sorted(tasks, key=asyncio.Task.get_name):
         error = task.exception() if task.done() and not task.cancelled() else None
         if error is not None:
-            log.error("task_died", task=task.get_name(), error=str(error) or type(error).__name__, exc_info=None if isinstance(error, ChipwireError) else error)
+            expected = isinstance(error, ChipwireError)
+            log.error("task_died", task=task.get_name(), error=str(error), cause=repr(error.__cause__), exc_info=None if expected else error)
             codes.add(_code_of(error))
         elif task in early:
             log.error("task_ended_early", task=task.get_name())

@@ -137,6 +137,8 @@ class Worker:
             raise Unavailable(f"{self._name} has had the same batch in hand for {seconds:.0f} s")
 
     async def _consume(self, subscription: Subscription, stop: asyncio.Event) -> None:
+        if not self._failures:
+            self._trouble = None
         while not stop.is_set():
             try:
                 batch = await subscription.batch(max_records=self._settings.batch_records, max_wait=self._settings.batch_wait)

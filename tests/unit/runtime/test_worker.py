@@ -236,6 +236,16 @@ async def test_while_waiting_the_worker_is_not_ready_but_alive() -> None:
     await line.worker.ready()
 
 
+async def test_a_worker_is_ready_once_it_has_joined_its_group() -> None:
+    line = Line()
+    with pytest.raises(Unavailable, match="classifier has not joined its group yet"):
+        await line.worker.ready()
+
+    await line.until(lambda: "batch" in line.broker.calls)
+
+    await line.worker.ready()
+
+
 async def test_a_batch_that_does_not_end_is_told_by_the_liveness_check() -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
