@@ -76,7 +76,7 @@ def _judged(answer: Response, conditional: bool, now: datetime) -> Fetched | Non
 def _validator(headers: Mapping[str, str], name: str) -> str | None:
     """Kept as it came, unless it is absurdly long or cannot be sent back."""
     value = headers.get(name)
-    return value if value and len(value) <= 500 and value.isprintable() else None
+    return value if value and len(value) <= 500 and value.isascii() and value.isprintable() else None
 
 
 def _read_file(source: Source, state: SourceState, limits: Limits) -> Fetched | None:
