@@ -15,7 +15,9 @@ class PushedItem(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: str | None = Field(default=None, min_length=1, max_length=500, description="The pusher's own id: the same id is the same item. Without it the URL decides, else the title.")
+    id: str | None = Field(
+        default=None, min_length=1, max_length=500, description="The pusher's own id: the same id is the same item. Without it the URL decides, else the title."
+    )
     title: str | None = Field(default=None, description="Plain text or HTML.")
     text: str = Field(default="", description="Summary, lead or full text; plain text or HTML.")
     url: str | None = None

@@ -19,7 +19,9 @@ class Expectation(Config):
     """What a healthy source does. Silence is the failure nobody sees, so say how often it should speak."""
 
     at_least_one_in: Duration | None = Field(default=None, description="The source is called silent when it brought nothing new for so long.")
-    at_most: int | None = Field(default=None, ge=1, description="New items in one visit above which the visit is called suspicious. They are taken all the same.")
+    at_most: int | None = Field(
+        default=None, ge=1, description="New items in one visit above which the visit is called suspicious. They are taken all the same."
+    )
 
 
 class Source(Config):
@@ -32,15 +34,19 @@ class Source(Config):
     tier: int = Field(ge=0, le=3, description="0 gazette, agency page, filing; 1 leading agency or paper; 2 national or trade press; 3 aggregator, rewrite.")
     language: str | None = Field(default=None, description="BCP 47 tag; goes before what the feed claims, for feeds often lie.")
     zone: str | None = Field(default=None, description="IANA time zone of dates that name none.")
-    reader: Literal["feed", "jsonfeed", "jsonl"] = Field(description="feed: RSS, Atom or RDF; jsonfeed: JSON Feed 1.x; jsonl: one pushed item a line.")
-    url: str = Field(description="http(s), or file: for a JSONL file on this machine.")
+    reader: Literal["feed", "jsonfeed", "jsonl", "push"] = Field(
+        description="feed: RSS, Atom or RDF; jsonfeed: JSON Feed 1.x; jsonl: one pushed item a line; push: not visited, lends its tier, outlet and language to pushes."
+    )
+    url: str = Field(default="", description="http(s), or file: for a JSONL file on this machine. None for push.")
     every: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=1), description="Time between visits; each is moved by a tenth at random.")
     enabled: bool = True
     verified: bool = Field(default=False, description="Somebody has seen this address answer as described.")
     backfill: bool = Field(default=True, description="What the first successful visit finds is history: placed and shown, told to nobody.")
     conditional: bool = Field(default=True, description="Ask with ETag and Last-Modified. Turn off where a server says 'not modified' and is wrong.")
     identity: Literal["url", "guid"] = Field(default="url", description="What makes an entry the same entry. guid where several share one URL, or URLs change.")
-    outlet_in_title: bool = Field(default=False, description='Titles end with " - Outlet", as those of news search engines do: take it off and keep it as the outlet.')
+    outlet_in_title: bool = Field(
+        default=False, description='Titles end with " - Outlet", as those of news search engines do: take it off and keep it as the outlet.'
+    )
     expect: Expectation = Expectation()
 
     @field_validator("zone")
@@ -54,9 +60,17 @@ class Source(Config):
     @model_validator(mode="after")
     def _has_an_address(self) -> Self:
         parts = urlsplit(self.url)
-        if parts.scheme == "file":
+        if self.reader == "push":
+            if self.url:
+                raise ValueError("url: a pushed source has none")
+        elif parts.scheme == "file":
             if self.reader != "jsonl":
                 raise ValueError("url: file: is for the jsonl reader only")
         elif parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("url: expected http://, https:// or file:")
         return self
+
+    @property
+    def visited(self) -> bool:
+        """Whether it is us who fetch it."""
+        return self.reader != "push"

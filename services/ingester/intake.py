@@ -28,6 +28,9 @@ class Taken:
     unchanged: int = 0
 
 
+NOTHING = Taken()
+
+
 class Intake:
     """Publishes what is new or changed."""
 
@@ -38,7 +41,7 @@ class Intake:
 
     async def take(self, items: Sequence[NewsItem]) -> Taken:
         """Returns when all are safe. Raises Unavailable; what was published by then is published again next time."""
-        taken = Taken()
+        taken = NOTHING
         for start in range(0, len(items), _AT_ONCE):
             taken = _sum(taken, await self._take(items[start : start + _AT_ONCE]))
         return taken

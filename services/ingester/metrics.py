@@ -31,7 +31,9 @@ class IngesterMetrics:
             "chipwire_ingester_item_age_seconds", "From published, as the source says it, to published by us; no history.", buckets=_AGES, registry=registry
         )
         self.last_success = Gauge("chipwire_ingester_source_last_success_timestamp_seconds", "Last healthy visit; 0 for never.", ["source"], registry=registry)
-        self.last_new = Gauge("chipwire_ingester_source_last_new_timestamp_seconds", "Last visit that found something new; 0 for never.", ["source"], registry=registry)
+        self.last_new = Gauge(
+            "chipwire_ingester_source_last_new_timestamp_seconds", "Last visit that found something new; 0 for never.", ["source"], registry=registry
+        )
         self.failures = Gauge("chipwire_ingester_source_failures", "Failed visits in a row.", ["source"], registry=registry)
         self.silent = Gauge("chipwire_ingester_source_silent", "1 while a source is silent for longer than expected.", ["source"], registry=registry)
         self.suspicious = Gauge("chipwire_ingester_source_suspicious", "1 after a visit that found more than expected.", ["source"], registry=registry)

@@ -20,7 +20,7 @@ from schemas.events.news import NewsItem
 from services.ingester import schedule
 from services.ingester.entry import Page
 from services.ingester.fetch import Fetched, Limits, fetch
-from services.ingester.intake import Intake, Taken
+from services.ingester.intake import NOTHING, Intake, Taken
 from services.ingester.normalize import to_items
 from services.ingester.readers import READERS
 from services.runtime.clock import Clock
@@ -42,7 +42,7 @@ class Visit:
     wait: timedelta
     why: str = ""
     items: tuple[NewsItem, ...] = ()
-    taken: Taken = Taken()
+    taken: Taken = NOTHING
     problems: tuple[str, ...] = ()
 
     @property
@@ -54,7 +54,9 @@ class Visit:
 class Visitor:
     """Makes visits. Raises nothing: one bad source never stops the others."""
 
-    def __init__(self, intake: Intake, http: HttpClient, clock: Clock, limits: Limits, *, held_wait: timedelta, luck: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, intake: Intake, http: HttpClient, clock: Clock, limits: Limits, *, held_wait: timedelta, luck: Callable[[], float] = random.random
+    ) -> None:
         self._intake = intake
         self._http = http
         self._clock = clock
@@ -72,7 +74,7 @@ class Visitor:
             items, problems = await asyncio.to_thread(_items, fetched.page, source, now, backfill=_is_first(source, state))
         except (Malformed, Rejected, Unavailable) as exc:
             return self._failed(source, state, next(outcome for kind, outcome in _OUTCOMES if isinstance(exc, kind)), exc)
-        except Exception as exc:  # noqa: BLE001 a page that trips a bug of ours must not stop the other sources
+        except Exception as exc:  # a page that trips a bug of ours must not stop the other sources
             log.exception("visit_broke", source=source.id)
             return self._failed(source, state, "bug", exc)
         try:

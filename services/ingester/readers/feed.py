@@ -117,7 +117,9 @@ def _author(element: Any) -> str | None:
 
 def _feed_language(element: Any) -> str | None:
     parent = element.getparent()
-    return next((tag for ancestor in element.iterancestors() if (tag := ancestor.get(_LANG))), None) or (parent.findtext("language") if parent is not None else None)
+    return next((tag for ancestor in element.iterancestors() if (tag := ancestor.get(_LANG))), None) or (
+        parent.findtext("language") if parent is not None else None
+    )
 
 
 def _read_tolerantly(page: Page, why: str) -> tuple[list[Entry], bool]:
