@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from email.utils import parsedate_tz
+from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -56,14 +56,12 @@ def _iso(text: str, zone: str | None) -> Moment | None:
 
 def _mail(text: str, zone: str | None) -> Moment | None:
     """RFC 822. A zone that the standard does not name reads as none; those of our sources are known by their letters."""
-    fields = parsedate_tz(text)
-    if fields is None:
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
         return None
-    at = datetime(*fields[:6])  # noqa: DTZ001 the zone is found below
     hours = _ABBREVIATIONS.get(text.rsplit(" ", 1)[-1].strip("()").upper())
-    if hours is not None:
-        return _moment(at.replace(tzinfo=timezone(timedelta(hours=hours))), zone)
-    return _moment(at if fields[9] is None else at.replace(tzinfo=timezone(timedelta(seconds=fields[9]))), zone)
+    return _moment(at if hours is None else at.replace(tzinfo=timezone(timedelta(hours=hours))), zone)
 
 
 def _numbers(text: str, zone: str | None) -> Moment | None:

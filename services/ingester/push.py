@@ -117,7 +117,8 @@ class PushRoute:
     def _check_room(self, read_already: int, more: int) -> None:
         if read_already + more > self._settings.push_max_body:
             raise NotTaken(413, "too_large", f"more than {self._settings.push_max_body} bytes; push fewer items at once")
-        if self._in_flight and self._in_flight + more > self._settings.push_in_flight:
+        others = self._in_flight - read_already
+        if others and self._in_flight + more > self._settings.push_in_flight:
             raise NotTaken(429, "busy", "too much is in hand; push again later")
 
     def _hold(self, size: int) -> None:

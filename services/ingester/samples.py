@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -28,9 +29,9 @@ def demo_lines(now: datetime) -> str:
     return "".join(item.model_dump_json(exclude_defaults=True) + "\n" for item in demo_items(now))
 
 
-def demo_source(path: str) -> Source:
+def demo_source(path: Path) -> Source:
     """The source that reads such a file. What it brings is news, not history."""
-    return Source(id="sample", title="Bundled sample", tier=2, reader="jsonl", url=f"file:{path}", backfill=False, identity="guid")
+    return Source(id="sample", title="Bundled sample", tier=2, reader="jsonl", url=path.resolve().as_uri(), backfill=False, identity="guid")
 
 
 def _dated(line: dict[str, Any], now: datetime) -> PushedItem:

@@ -135,7 +135,7 @@ def revisions(db: Connection, items: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for start in range(0, len(items), _FEW):
         some = items[start : start + _FEW]
-        found |= dict(db.execute(sa.select(ITEMS.c.item, ITEMS.c.revision).where(ITEMS.c.item.in_(some))).tuples())
+        found |= dict(db.execute(sa.select(ITEMS.c.item, ITEMS.c.revision).where(ITEMS.c.item.in_(some))).all())
     return found
 
 
