@@ -1,0 +1,7 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+from tests.servers.postgres import postgres, postgres_url
+
+__all__ = ["postgres", "postgres_url"]
