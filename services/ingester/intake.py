@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from schemas.events.news import NewsItem
 from schemas.topics import NEWS_ITEMS
+from services.ingester.metrics import IngesterMetrics
 from services.runtime import codec
 from services.runtime.broker import Broker, Record
 from services.runtime.clock import Clock
@@ -34,10 +35,11 @@ NOTHING = Taken()
 class Intake:
     """Publishes what is new or changed."""
 
-    def __init__(self, broker: Broker, store: Store, clock: Clock) -> None:
+    def __init__(self, broker: Broker, store: Store, clock: Clock, metrics: IngesterMetrics) -> None:
         self._broker = broker
         self._store = store
         self._clock = clock
+        self._metrics = metrics
 
     async def take(self, items: Sequence[NewsItem]) -> Taken:
         """Returns when all are safe. Raises Unavailable; what was published by then is published again next time."""
@@ -52,6 +54,7 @@ class Intake:
         changed = [item.model_copy(update={"revised": True}) for item in items if known.get(item.id, item.revision) != item.revision]
         if new or changed:
             await self._broker.publish([_record(item) for item in (*new, *changed)])
+            self._metrics.observe_ages(new, self._clock.now())
         seen = [ingest.SeenItem(item.id, item.revision, item.source) for item in items]
         await self._store.run(lambda db: ingest.remember(db, seen, self._clock.now()))
         return Taken(len(new), len(changed), len(items) - len(new) - len(changed))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.ingester.intake import Taken
+from schemas.events.news import NewsItem
 
 OUTCOMES = ("read", "not_modified", "suspect", "refused", "failed", "held", "bug")
 """How a visit ended: read, not modified; not what the reader reads; the server refuses us; unreachable or erring; broker or database away; our fault."""
@@ -54,10 +55,16 @@ class IngesterMetrics:
             for gauge in (self.last_success, self.last_new, self.failures, self.silent, self.suspicious):
                 gauge.labels(source)
 
-    def count_items(self, source: str, taken: Taken) -> None:
+    def count_items(self, source: str, *, new: int, changed: int, unchanged: int) -> None:
         """Adds what became of some items."""
-        for novelty, count in ((NOVELTIES[0], taken.new), (NOVELTIES[1], taken.changed), (NOVELTIES[2], taken.unchanged)):
+        for novelty, count in zip(NOVELTIES, (new, changed, unchanged), strict=True):
             self.items.labels(source, novelty).inc(count)
+
+    def observe_ages(self, items: Iterable[NewsItem], now: datetime) -> None:
+        """How old these items were when we published them, where that is known to the second and no history."""
+        for item in items:
+            if item.published is not None and item.published.precision == "second" and not item.backfill:
+                self.item_age.observe(max(0.0, (now - item.published.at).total_seconds()))
 
     def _open_items(self, source: str) -> None:
         for novelty in NOVELTIES:

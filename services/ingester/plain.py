@@ -23,6 +23,8 @@ def plain(text: str | None, longest: int) -> str:
     """The words, at most `longest` characters: no tags, no control characters, no lone surrogates; one line break between blocks."""
     if not text:
         return ""
+    if text.isprintable() and not any(sign in text for sign in ("<", "&", "  ")):  # nothing below would change it: most titles
+        return text.strip()[:longest].rstrip()
     words = _UNWANTED.sub("", text[:MOST_MARKUP])
     if _MARKUP.search(words):
         words = _UNWANTED.sub("", _words(words))

@@ -115,7 +115,8 @@ class Poller:
     def _account(self, source: Source, before: SourceState, visit: Visit) -> None:
         self._metrics.visits.labels(source.id, visit.outcome).inc()
         if visit.outcome == "read":
-            self._metrics.count_items(source.id, visit.taken)
+            taken = visit.taken
+            self._metrics.count_items(source.id, new=taken.new, changed=taken.changed, unchanged=taken.unchanged)
             self._metrics.left_out.labels(source.id).inc(len(visit.problems))
             self._account_items(source, visit)
         if visit.healthy:

@@ -86,7 +86,7 @@ class PushRoute:
         async with self._body(request) as body:
             items, refused = await asyncio.to_thread(read, body, self._sources(), self._clock.now(), most=self._settings.push_max_items)
             taken = await self._publish(list({item.id: item for item in items}.values()))
-        self._metrics.count_items(PUSH, taken)
+        self._metrics.count_items(PUSH, new=taken.new, changed=taken.changed, unchanged=taken.unchanged)
         return PushAnswer(accepted=len(items), known=taken.unchanged, refused=refused)
 
     def _check_token(self, header: str) -> None:

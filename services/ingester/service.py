@@ -31,7 +31,7 @@ def build(
     sources = load_sources(config)
     metrics = IngesterMetrics(registry)
     metrics.open(sources)
-    intake = Intake(broker, store, clock)
+    intake = Intake(broker, store, clock, metrics)
     visitor = Visitor(intake, http, clock, _limits(settings), held_wait=settings.held_wait)
     poller = Poller(_visited(sources), visitor, store=store, clock=clock, metrics=metrics, settings=settings)
     push = PushRoute(intake, lambda: sources, clock=clock, metrics=metrics, settings=settings)

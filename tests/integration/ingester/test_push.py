@@ -39,8 +39,9 @@ class Desk:
         self.broker = FakeBroker(self.clock)
         self.registry = CollectorRegistry()
         chosen = IngesterSettings(**({"push_token": SecretStr(TOKEN)} | settings))
-        intake = Intake(self.broker, store, self.clock)
-        route = PushRoute(intake, lambda: {"gazette": GAZETTE}, clock=self.clock, metrics=IngesterMetrics(self.registry), settings=chosen)
+        metrics = IngesterMetrics(self.registry)
+        intake = Intake(self.broker, store, self.clock, metrics)
+        route = PushRoute(intake, lambda: {"gazette": GAZETTE}, clock=self.clock, metrics=metrics, settings=chosen)
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=[route.route])), base_url="http://chipwire.example")
 
     async def push(self, content: Any, *, token: str | None = TOKEN) -> httpx.Response:

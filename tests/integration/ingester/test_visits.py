@@ -56,7 +56,9 @@ class Line:
         return Source.model_validate({"id": "wire", "title": "Wire", "tier": 1, "reader": "feed", "url": self.site.url("/rss"), "every": "5m"} | fields)
 
     def visitor(self) -> Visitor:
-        return Visitor(Intake(self.broker, self.store, self.clock), self.http, self.clock, self.limits, held_wait=timedelta(seconds=15), luck=lambda: 0.5)
+        return Visitor(
+            Intake(self.broker, self.store, self.clock, self.metrics), self.http, self.clock, self.limits, held_wait=timedelta(seconds=15), luck=lambda: 0.5
+        )
 
     def poller(self, *sources: Source) -> Poller:
         self.metrics.open(source.id for source in sources)
@@ -268,6 +270,20 @@ async def test_a_source_without_backfill_brings_news_at_once(line: Line) -> None
     await line.visit(backfill=False)
 
     assert [item.backfill for item in line.items()] == [False]
+
+
+async def test_the_age_of_news_is_measured_and_that_of_history_is_not(line: Line) -> None:
+    def dated(title: str) -> bytes:
+        published = line.clock.now() - timedelta(minutes=7)
+        return rss(title).replace(b"</item>", f"<pubDate>{published.isoformat()}</pubDate></item>".encode())
+
+    line.site.put("/rss", dated("old"))
+    first = await line.visit()
+    line.site.put("/rss", dated("new"))
+
+    await line.visit(first.state)
+
+    assert (line.metric("item_age_seconds_count"), line.metric("item_age_seconds_sum")) == (1, 420)
 
 
 async def test_a_broker_that_is_away_holds_the_visit_and_blames_nobody(line: Line) -> None:
