@@ -17,8 +17,8 @@ class IngesterSettings(Settings, env_prefix="CHIPWIRE_INGESTER_"):
     """Whether this process visits sources. Off, it takes pushes only."""
     contact: str = ""
     """An address or page for whoever runs a source that we visit; told in the User-Agent header. Some official sources demand one."""
-    visits_at_once: int = Field(default=8, ge=1, le=200)
-    """Visits under way at the same time; one for each host."""
+    visits_at_once: int = Field(default=50, ge=1, le=200)
+    """Visits under way at the same time, at most one for each host. Enough that sources which hang never keep the others waiting."""
     host_gap: Duration = timedelta(seconds=1)
     """Pause between two visits to the same host."""
     visit_deadline: Duration = Field(default=timedelta(seconds=20), ge=timedelta(milliseconds=10))

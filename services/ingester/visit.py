@@ -66,7 +66,13 @@ class Visitor:
 
     async def visit(self, source: Source, state: SourceState) -> Visit:
         """The whole visit."""
-        now = self._clock.now()
+        try:
+            return await self._visit(source, state, self._clock.now())
+        except Exception as exc:  # a page that trips a bug of ours, or that the broker will never take, must not stop the other sources
+            log.exception("visit_broke", source=source.id)
+            return self._failed(source, state, "bug", exc)
+
+    async def _visit(self, source: Source, state: SourceState, now: datetime) -> Visit:
         try:
             fetched = await fetch(source, state, self._http, self._limits, now)
             if fetched is None:
@@ -74,9 +80,6 @@ class Visitor:
             items, problems = await asyncio.to_thread(_items, fetched.page, source, now, backfill=_is_first(source, state))
         except (Malformed, Rejected, Unavailable) as exc:
             return self._failed(source, state, next(outcome for kind, outcome in _OUTCOMES if isinstance(exc, kind)), exc)
-        except Exception as exc:  # a page that trips a bug of ours must not stop the other sources
-            log.exception("visit_broke", source=source.id)
-            return self._failed(source, state, "bug", exc)
         try:
             taken = await self._intake.take(items)
         except Unavailable as exc:

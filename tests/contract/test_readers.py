@@ -29,7 +29,7 @@ PAGE = b"<!DOCTYPE html>\n<html><head><title>This domain is for sale</title></he
 
 
 def source(reader: str) -> Source:
-    return Source(id="wire", title="Wire", tier=2, reader=reader, url=URL)  # type: ignore[arg-type]  # every reader's name is allowed
+    return Source(id="wire", title="Wire", tier=2, reader=reader, url=URL)
 
 
 def test_every_reader_is_in_the_suite() -> None:

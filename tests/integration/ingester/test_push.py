@@ -45,7 +45,7 @@ class Desk:
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=[route.route])), base_url="http://chipwire.example")
 
     async def push(self, content: Any, *, token: str | None = TOKEN) -> httpx.Response:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}".encode()}
+        headers: dict[bytes, bytes] = {} if token is None else {b"Authorization": f"Bearer {token}".encode()}
         body = content if isinstance(content, bytes) or hasattr(content, "__aiter__") else json.dumps(content).encode()
         return await self._client.post("/v1/items", content=body, headers=headers)
 

@@ -45,7 +45,7 @@ async def test_the_demo_sample_flows_through_a_real_source_as_news(tmp_path: Pat
 
 async def run(service: Service, broker: FakeBroker, items: int) -> None:
     stop = asyncio.Event()
-    tasks = [asyncio.create_task(task(stop), name=name) for name, task in service.tasks.items()]
+    tasks = [asyncio.ensure_future(task(stop)) for task in service.tasks.values()]
     try:
         async with asyncio.timeout(10):
             while len(broker.values(NEWS_ITEMS)) < items:

@@ -22,7 +22,7 @@ from services.ingester.metrics import IngesterMetrics
 from services.ingester.poller import Poller
 from services.ingester.settings import IngesterSettings
 from services.ingester.visit import Visit, Visitor
-from services.runtime.errors import Unavailable
+from services.runtime.errors import Rejected, Unavailable
 from services.runtime.http import HttpClient
 from services.store import ingest
 from services.store.engine import Store, metadata
@@ -320,10 +320,17 @@ async def test_a_bug_of_ours_stops_one_source_only(line: Line, monkeypatch: pyte
     assert (visit.outcome, visit.why) == ("bug", "division by zero")
 
 
+async def test_an_item_that_the_broker_will_never_take_stops_one_source_only(line: Line) -> None:
+    line.site.put("/rss", rss("first"))
+    line.broker.fail("publish", Rejected("a record of 2,000,000 bytes"))
+
+    assert (await line.visit()).outcome == "bug"
+
+
 async def test_a_local_file_is_read_again_when_it_changes(line: Line, tmp_path: Path) -> None:
     file = tmp_path / "my items.jsonl"
     file.write_text('{"id": "1", "title": "first"}\n', "utf-8")
-    fields = {"reader": "jsonl", "url": file.as_uri(), "backfill": False}
+    fields: dict[str, Any] = {"reader": "jsonl", "url": file.as_uri(), "backfill": False}
     first = await line.visit(**fields)
     same = await line.visit(first.state, **fields)
     file.write_text('{"id": "1", "title": "first"}\n{"id": "2", "title": "second"}\n{"id": 3}\n', "utf-8")

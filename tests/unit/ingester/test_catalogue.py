@@ -63,7 +63,7 @@ def test_a_source_may_be_turned_off(tmp_path: Path) -> None:
         (GOOD.replace("reader: feed", "reader: push"), "a pushed source has none"),
         (GOOD + "zone: Asia/Tokio\n", r"mine\.yaml:6:7: zone: expected an IANA time zone"),
         (GOOD + "every: often\n", "expected a duration"),
-        (GOOD.replace("id: mine", "id: other"), "expected 'mine'"),
+        (GOOD.replace("id: mine", "id: other"), r"mine\.yaml:1:5: id: 'other' is not the file's name; expected 'mine'"),
         (GOOD.replace("id: mine", "id: Mine!"), r"mine\.yaml:1:5: id: "),
     ],
 )
