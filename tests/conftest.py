@@ -1,4 +1,6 @@
-"""The fixtures that several rooms of tests share."""
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
 
 from tests.servers.kafka import kafka
 from tests.servers.postgres import postgres, postgres_url

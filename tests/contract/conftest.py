@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.store import delivery, leases, threads  # noqa: F401 their tables
+from services.store import delivery, ingest, leases, threads  # noqa: F401 their tables
 from services.store.engine import Store, metadata
 
 
