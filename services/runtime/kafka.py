@@ -53,6 +53,9 @@ _BATCH_BYTES = 1_048_576
 _TOPIC_CONFIG = 1
 """`config_source` of a setting that was made for the topic itself, in the answer of DescribeConfigs."""
 
+_STOP_SECONDS = 5
+"""How long a client of the library may take to stop."""
+
 _partition_for = DefaultPartitioner()
 """The Java client's: other programs that write to our topics agree where a key belongs."""
 
@@ -134,6 +137,8 @@ class KafkaBroker:
         """A try that was given up may still arrive, once; the caller's next try is then a second copy."""
         for record in records:
             check(record)
+        if not records:
+            return
         try:
             async with asyncio.timeout(self._options.publish_timeout.total_seconds()):
                 await self._must_exist({record.topic for record in records})
@@ -146,11 +151,10 @@ class KafkaBroker:
 
     async def _send(self, producer: Any, records: Sequence[Record]) -> None:
         try:
-            lanes = await _placed(producer, records)
-            sent = [
-                await producer.send_batch(built, lane.topic, partition=lane.partition) for lane, of_lane in lanes.items() for built in _built(producer, of_lane)
-            ]
-            await asyncio.gather(*sent)
+            sent = [await _queued(producer, lane, built) for lane, of_lane in (await _placed(producer, records)).items() for built in _built(producer, of_lane)]
+            await asyncio.wait(sent)
+            for future in sent:
+                future.result()
         except MessageSizeTooLargeError as exc:
             await self._drop(producer)
             raise Rejected(f"Kafka refuses the records as too large; the topic's max.message.bytes must be at least {_BATCH_BYTES}") from exc
@@ -470,6 +474,12 @@ async def _placed(producer: Any, records: Sequence[Record]) -> dict[TopicPartiti
     return lanes
 
 
+async def _queued(producer: Any, lane: TopicPartition, built: Any) -> asyncio.Future[Any]:
+    future: asyncio.Future[Any] = await producer.send_batch(built, lane.topic, partition=lane.partition)
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, also when the publisher has given up
+    return future
+
+
 def _built(producer: Any, records: Sequence[Record]) -> list[Any]:
     """As many of the library's batches as the records of one partition need."""
     batches = [producer.create_batch()]
@@ -532,13 +542,24 @@ async def _stopped(client: Any) -> None:
     """Stops a client of the library, whatever state it is in."""
     stop = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(_STOP_SECONDS):
             await stop()
     except (KafkaError, TimeoutError) as exc:
         logger.warning("kafka_client_not_stopped_cleanly", client=type(client).__name__, reason=type(exc).__name__)
+        if isinstance(client, AIOKafkaProducer):
+            await _abandoned(client)
     except asyncio.CancelledError:
         if _cancelled_by_someone():
             raise
+
+
+async def _abandoned(producer: Any) -> None:
+    """Its own `stop` waits for ever for batches that no broker takes. Nobody waits for them any more: their publishers were told."""
+    with suppress(KafkaError, TimeoutError):
+        async with asyncio.timeout(_STOP_SECONDS):
+            await producer._sender.close()  # noqa: SLF001 the library has no other way
+            producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001 as above
+            await producer.client.close()
 
 
 def _cancelled_by_someone() -> bool:
