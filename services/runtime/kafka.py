@@ -139,11 +139,14 @@ class KafkaBroker:
             check(record)
         if not records:
             return
+        producer = None
         try:
             async with asyncio.timeout(self._options.publish_timeout.total_seconds()):
                 await self._must_exist({record.topic for record in records})
-                await self._send(await self._ready_producer(), records)
+                producer = await self._ready_producer()
+                await self._send(producer, records)
         except TimeoutError as exc:
+            await self._drop(producer)  # it would keep these records, and the next try's, and send them all one day
             raise Unavailable(f"Kafka at {self._cluster.servers} did not confirm the records within {self._options.publish_timeout}") from exc
 
     def full(self, topic: Topic) -> bool:  # noqa: ARG002 the Protocol's signature
@@ -180,12 +183,12 @@ class KafkaBroker:
             return self._producer
 
     async def _drop(self, producer: Any) -> None:
-        """The next `publish` makes a new one."""
-        if self._producer is producer:
+        """With all that it still holds. The next `publish` makes a new one."""
+        if producer is not None and self._producer is producer:
             self._producer = None
             self._hooks.on_rebuild("producer")
-            logger.warning("kafka_producer_rebuilt")
-            await _stopped(producer)
+            logger.warning("kafka_producer_dropped")
+            await _abandoned(producer)
 
     async def _must_exist(self, topics: Iterable[str]) -> None:
         """Asking first: the library waits a whole request timeout for a topic that is not there, and some clusters create it by the way."""
@@ -290,7 +293,7 @@ class KafkaBroker:
 
     async def close(self) -> None:
         if self._producer is not None:
-            await _stopped(self._producer)
+            await _finished(self._producer)
         await _stopped(self._admin)
 
 
@@ -546,20 +549,29 @@ async def _stopped(client: Any) -> None:
             await stop()
     except (KafkaError, TimeoutError) as exc:
         logger.warning("kafka_client_not_stopped_cleanly", client=type(client).__name__, reason=type(exc).__name__)
-        if isinstance(client, AIOKafkaProducer):
-            await _abandoned(client)
     except asyncio.CancelledError:
         if _cancelled_by_someone():
             raise
 
 
+async def _finished(producer: Any) -> None:
+    """Stops a producer once its records are taken. Its own `stop` would wait for ever while no broker answers."""
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await producer.flush()
+    except TimeoutError:
+        await _abandoned(producer)
+    else:
+        await _stopped(producer)
+
+
 async def _abandoned(producer: Any) -> None:
-    """Its own `stop` waits for ever for batches that no broker takes. Nobody waits for them any more: their publishers were told."""
+    """Stops a producer with all that it still holds. Nobody waits for that any more: the publishers were told."""
     with suppress(KafkaError, TimeoutError):
         async with asyncio.timeout(_STOP_SECONDS):
             await producer._sender.close()  # noqa: SLF001 the library has no other way
-            producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001 as above
-            await producer.client.close()
+    producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001 as above
+    await _stopped(producer)
 
 
 def _cancelled_by_someone() -> bool:
