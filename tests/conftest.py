@@ -1,5 +1,5 @@
 """The fixtures that several rooms of tests share."""
 
-from tests.servers.kafka import kafka
+from tests.servers.kafka import kafka, own_kafka
 
-__all__ = ["kafka"]
+__all__ = ["kafka", "own_kafka"]

@@ -10,6 +10,7 @@ The library has traps, each measured on a real broker. The comments here name th
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -570,8 +571,16 @@ async def _abandoned(producer: Any) -> None:
     with suppress(KafkaError, TimeoutError):
         async with asyncio.timeout(_STOP_SECONDS):
             await producer._sender.close()  # noqa: SLF001 the library has no other way
-    producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001 as above
+    _fail_all(producer._message_accumulator)  # noqa: SLF001 as above
     await _stopped(producer)
+
+
+def _fail_all(accumulator: Any) -> None:
+    held = [*itertools.chain.from_iterable(accumulator._batches.values()), *accumulator._pending_batches]  # noqa: SLF001 as above
+    accumulator.fail_all(KafkaError("given up"))
+    for batch in held:
+        if batch._drain_waiter.done():  # noqa: SLF001 as above
+            batch._drain_waiter.exception()  # noqa: SLF001 looked at: else asyncio logs that nobody did
 
 
 def _cancelled_by_someone() -> bool:

@@ -468,6 +468,7 @@ async def test_a_publish_that_was_cancelled_leaves_a_working_broker(broker: Brok
 
 
 async def test_everything_is_there_after_a_restart(kind: Kind) -> None:
+    kind.may_restart()
     topic, group = new_topic(2), new_group()
     async with kind.open() as broker:
         await broker.ensure([topic])

@@ -22,6 +22,7 @@ from services.runtime.broker_options import KafkaOptions
 from services.runtime.errors import Lost, Rejected, Unavailable
 from services.runtime.kafka import KafkaBroker, open_kafka
 from tests.servers.brokers import Kafka, new_group, new_topic, next_batch, numbered, numbers, read_all, take
+from tests.servers.kafka import KafkaServer
 
 pytestmark = pytest.mark.kafka
 
@@ -82,21 +83,21 @@ async def test_no_broker_is_told_in_a_sentence() -> None:
             pass
 
 
-async def test_a_wrong_password_is_told_apart_from_a_broker_that_is_away(kafka: Any) -> None:
+async def test_a_wrong_password_is_told_apart_from_a_broker_that_is_away(own_kafka: KafkaServer) -> None:
     options = KafkaOptions(sasl="PLAIN", username="chipwire", password="wrong word")
 
     with pytest.raises(Unavailable, match="answers but does not let us in; check the user name, the password") as refused:
-        async with open_kafka(kafka.login_address, options=options):
+        async with open_kafka(own_kafka.login_address, options=options):
             pass
 
     assert "wrong word" not in str(refused.value) + repr(options)
 
 
-async def test_the_right_password_lets_us_in(kafka: Any) -> None:
+async def test_the_right_password_lets_us_in(own_kafka: KafkaServer) -> None:
     options = KafkaOptions(sasl="PLAIN", username="chipwire", password="open sesame")
     topic = new_topic()
 
-    async with open_kafka(kafka.login_address, options=options) as broker:
+    async with open_kafka(own_kafka.login_address, options=options) as broker:
         await broker.ensure([topic])
         await broker.publish(numbered(topic, range(3)))
         async with broker.subscribe(new_group(), [topic]) as subscription:
@@ -259,14 +260,14 @@ async def test_a_topic_that_the_cluster_refuses_is_told_in_a_sentence(broker: Ka
 # outages
 
 
-async def test_an_outage_makes_publishers_wait_and_then_fail_and_everything_resumes_by_itself(kafka: Any) -> None:
-    async with Kafka(kafka).open(publish_timeout=timedelta(seconds=2), request_timeout=timedelta(seconds=4)) as broker:
+async def test_an_outage_makes_publishers_wait_and_then_fail_and_everything_resumes_by_itself(own_kafka: KafkaServer) -> None:
+    async with Kafka(own_kafka).open(publish_timeout=timedelta(seconds=2), request_timeout=timedelta(seconds=4)) as broker:
         topic = await ensured(broker, 2)
         async with broker.subscribe(new_group(), [topic]) as subscription:
             await broker.publish(numbered(topic, range(10), keys=5))
             await take(subscription, 10)
 
-            await asyncio.to_thread(kafka.stop)
+            await asyncio.to_thread(own_kafka.stop)
             with pytest.raises(Unavailable, match="did not confirm the records within 0:00:02"):
                 await broker.publish(numbered(topic, range(10, 20), keys=5))
             with pytest.raises(Unavailable, match="no Kafka broker answers"):  # and so on: nothing gathers in memory
@@ -274,7 +275,7 @@ async def test_an_outage_makes_publishers_wait_and_then_fail_and_everything_resu
             with pytest.raises(Unavailable):
                 await broker.ping()
             assert not await subscription.batch(max_records=10, max_wait=timedelta(milliseconds=200))
-            await asyncio.to_thread(kafka.start)
+            await asyncio.to_thread(own_kafka.start)
 
             found = set()
             async with asyncio.timeout(60):
@@ -293,15 +294,15 @@ async def publish_until_taken(broker: KafkaBroker, records: list[Record]) -> Non
             await asyncio.sleep(0.1)
 
 
-async def test_closing_during_an_outage_does_not_hang(kafka: Any) -> None:
-    async with Kafka(kafka).open(publish_timeout=timedelta(seconds=1)) as broker:
+async def test_closing_during_an_outage_does_not_hang(own_kafka: KafkaServer) -> None:
+    async with Kafka(own_kafka).open(publish_timeout=timedelta(seconds=1)) as broker:
         topic = await ensured(broker)
         await broker.publish(numbered(topic, range(1)))
-        await asyncio.to_thread(kafka.stop)
+        await asyncio.to_thread(own_kafka.stop)
         try:
             with pytest.raises(Unavailable):
                 await broker.publish(numbered(topic, range(1, 2)))
             async with asyncio.timeout(20):
                 await broker.close()
         finally:
-            await asyncio.to_thread(kafka.start)
+            await asyncio.to_thread(own_kafka.start)
