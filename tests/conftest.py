@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.servers.kafka import kafka
+from tests.servers.kafka import kafka, own_kafka
 from tests.servers.postgres import postgres, postgres_url
 
-__all__ = ["kafka", "postgres", "postgres_url"]
+__all__ = ["kafka", "own_kafka", "postgres", "postgres_url"]
