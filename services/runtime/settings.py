@@ -180,7 +180,7 @@ def _unknown(environ: Mapping[str, str], known: Sequence[str]) -> Iterator[str]:
         if not name.startswith(PREFIX) or name in known or name == SECRETS_DIR or name.startswith(_OUTSIDE) or _is_service_link(name, value):
             continue
         close = difflib.get_close_matches(name, known, n=1)
-        yield f"{variable} is no setting" + (f"; did you mean {close[0]}?" if close else "; the settings are listed in docs/reference/settings.md")
+        yield f"{variable} is no setting" + (f"; did you mean {close[0]}?" if close else ", and none has a name like it")
 
 
 def _is_service_link(name: str, value: str) -> bool:
@@ -211,17 +211,29 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         path = self._path(field, field_name)
-        if path is None:
-            return None, field_name, False
-        try:
-            return path.read_text("utf-8").rstrip("\r\n"), field_name, False
-        except (OSError, UnicodeDecodeError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
-            raise Misconfigured(f"{self._variable(field_name)}_FILE names {path}, which cannot be read: {reason}") from exc
+        return (None if path is None else self._read(path, field_name)), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in values.items() if value is not None}
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for name, field in self.settings_cls.model_fields.items():
+            try:
+                value, _, _ = self.get_field_value(field, name)
+            except Misconfigured as exc:
+                problems.extend(exc.problems)
+                continue
+            if value is not None:
+                values[name] = value
+        if problems:
+            raise Misconfigured(*problems)
+        return values
+
+    def _read(self, path: Path, name: str) -> str:
+        try:
+            return path.read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as exc:
+            reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8 text"
+            raise Misconfigured(f"{self._variable(name)}_FILE names {path}, which cannot be read: {reason}") from exc
 
     def _path(self, field: FieldInfo, name: str) -> Path | None:
         if not _is_secret(field):
