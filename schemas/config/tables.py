@@ -39,6 +39,9 @@ class Changes(Config):
     matrix: dict[str, dict[str, Outcome]] = Field(description="Verb class -> object class -> outcome.")
     outer: tuple[str, ...] = Field(description="Verb classes that undo another change when they govern it: a delayed easing tightens.")
     strength: dict[str, float] = Field(description="Verb class -> how surely it is the change of its sentence; the strongest pair of a sentence counts.")
+    plans: str = Field(description="Concept of words for a plan.")
+    planned: dict[str, str] = Field(description="Verb class -> what it is beside a word for a plan: a suspended plan is dropped.")
+    plannable: tuple[str, ...] = Field(description="Verb classes whose tightening is undone when a plan for it is dropped.")
     denied: tuple[str, ...] = Field(description="Verb classes that deny the tightening they govern: nothing changed.")
     late: float = Field(description="Taken off for a verb at the end of its sentence; at the start, where the verb comes last.")
     after_background: float = Field(description="Taken off for a verb that stands right behind a background cue.")
@@ -61,6 +64,7 @@ class StageCue(Config):
     stage: Stage
     near: Literal["change", "item"] = "change"
     unless: tuple[str, ...] = Field(default=(), description="Concepts of the same sentence that take the cue away.")
+    actions: tuple[Action, ...] = Field(default=(), description="Counts only for a change of one of these actions; for any where empty.")
 
 
 class Stages(Config):
@@ -76,23 +80,20 @@ class Stages(Config):
 
 
 class Mark(Config):
-    """Words around the name of a state that show its part."""
+    """Folded words around the name of a state that show its part."""
 
     before: tuple[str, ...] = ()
+    within: tuple[str, ...] = Field(default=(), description="The name itself begins so: 对华.")
     after: tuple[str, ...] = ()
 
 
 class Places(Config):
     """Who imposes and who is hit."""
 
-    agencies: dict[str, str] = Field(description="Agency -> its state.")
-    persons: dict[str, str] = Field(description="Person -> the state they speak for.")
-    headline_marks: dict[str, str] = Field(default={}, description="Concept of a one-letter mark -> its state.")
     target: Mark
     imposer: Mark
-    weights: dict[str, float] = Field(description="What a sign adds: agency, person, subject, named, marked, elsewhere, home, origin.")
+    weights: dict[Literal["agency", "person", "subject", "named", "marked", "home", "origin"], float] = Field(description="What each sign adds.")
     least_target: float = Field(description="A state counts as hit from this weight on.")
-    everyone: tuple[str, ...] = Field(description="States whose measures hit all destinations unless one is named.")
     usual_target: dict[str, str] = Field(default={}, description="Imposer -> the state meant when none is marked but it is named anywhere.")
 
 
@@ -101,16 +102,17 @@ class Products(Config):
 
     groups: dict[str, str] = Field(description="Concept of the lexicon -> group id, where only the group is named.")
     general: tuple[str, ...] = Field(description="Groups that count only where nothing more exact is named.")
-    covers: dict[str, str] = Field(default={}, description="Product id -> the group that goes without saying once it is named.")
+    covers: dict[str, tuple[str, ...]] = Field(default={}, description="Product id -> the groups that go without saying once it is named.")
     origin: dict[str, str] = Field(default={}, description="Product or group -> the state that mostly supplies it: a hint at the imposer.")
-    flagship: tuple[str, ...] = Field(default=(), description="Products whose trade matters most.")
 
 
-class Firm(Config):
-    """What a company usually is in a measure."""
+class Companies(Config):
+    """What a company is in a measure."""
 
-    home: str
-    role: Role
+    least_news: float = Field(description="Companies of sentences below this news score are background.")
+    roles: dict[str, Role] = Field(description="Company -> what it usually is.")
+    listing: tuple[Action, ...] = Field(description="Actions that list companies of a state that is hit.")
+    licensing: tuple[Action, ...] = Field(description="Actions that license companies of third states.")
 
 
 class Severity(Config):
@@ -130,13 +132,24 @@ class Dates(Config):
     kinds: dict[str, tuple[str, ...]] = Field(description="Kind of date -> folded words that stand just before or after it.")
 
 
-class Score(Config):
-    """A line through the features: sum of weights, squashed to 0..1, cut twice."""
+class Feature(Config):
+    """Seen or not seen: one of these concepts or kinds of the lexicon, in this part of the item."""
 
+    seen: tuple[str, ...] = Field(min_length=1)
+    where: Literal["head", "lead", "change", "item"] = Field(
+        description="The title (or first sentence), the first three sentences, the sentence of the change, everywhere."
+    )
+
+
+class Score(Config):
+    """A line through the features: the sum of weights, squashed to 0..1, cut twice."""
+
+    features: dict[str, Feature] = Field(description="Besides these there are those that the classifier computes: see `services/classifier/score.py`.")
     intercept: float
-    weights: dict[str, float]
+    weights: dict[str, float] = Field(description="Feature -> weight. A feature without one does not count.")
     alert: float = Field(gt=0, lt=1, description="From this score on an item alerts.")
-    context: float = Field(gt=0, lt=1, description="From this score on it is context.")
+    context: float = Field(gt=0, lt=1, description="From this score on it is context, where it has a subject and a lever.")
+    topic: tuple[Feature, ...] = Field(description='What an item must have to be more than "no": a subject and a lever.')
 
 
 class Tables(Config):
@@ -147,7 +160,7 @@ class Tables(Config):
     stages: Stages
     places: Places
     products: Products
-    companies: dict[str, Firm]
+    companies: Companies
     severity: Severity
     dates: Dates
     score: Score

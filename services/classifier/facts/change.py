@@ -12,7 +12,10 @@ from services.classifier.terms import Hit
 
 OPPOSITE = {"tighten": "loosen", "loosen": "tighten"}
 DENIED = Outcome(action="clarify", direction="neutral")
+SHELVED = Outcome(action="shelve", direction="loosen")
 ALONE = "alone"
+DROPPED = "drop_plan"
+PLAN_REACH = 16
 NESTED_REACH = 0.45
 """An outer verb stands this near to the verb it governs, as a share of the window."""
 BACKGROUND_REACH = 25
@@ -38,7 +41,7 @@ Classed = Sequence[tuple[Hit, str]]
 
 def changes(part: Part, table: Changes, language: str) -> tuple[Change, ...]:
     """Every verb with every object that it reaches within the sentence, the surest first."""
-    verbs = [(hit, table.verbs[hit.concept]) for hit in part.hits if hit.concept in table.verbs]
+    verbs = _verbs(part, table)
     if not verbs:
         return ()
     objects = [(hit, table.objects[hit.concept]) for hit in part.hits if hit.concept in table.objects]
@@ -46,6 +49,23 @@ def changes(part: Part, table: Changes, language: str) -> tuple[Change, ...]:
     found = [_nested(change, verbs, table, window) for change in _pairs(part, verbs, objects, table, window)]
     placed = [replace(change, strength=change.strength - _doubt(change, table, language)) for change in found]
     return tuple(sorted(placed, key=lambda change: -change.strength))
+
+
+def _verbs(part: Part, table: Changes) -> Classed:
+    """The verbs with their classes. A word inside a whole idiom has no say of its own; a plan that is suspended is dropped."""
+    named = [(hit, table.verbs[hit.concept]) for hit in part.hits if hit.concept in table.verbs]
+    idioms = [hit for hit, verb_class in named if ALONE in table.matrix.get(verb_class, {})]
+    plans = [hit for hit in part.hits if hit.concept == table.plans]
+    return [(hit, _planned(hit, verb_class, plans, table)) for hit, verb_class in named if not any(_is_within(hit, idiom) for idiom in idioms)]
+
+
+def _is_within(hit: Hit, idiom: Hit) -> bool:
+    return hit.start < idiom.end and idiom.start < hit.end and hit.end - hit.start < idiom.end - idiom.start
+
+
+def _planned(hit: Hit, verb_class: str, plans: Sequence[Hit], table: Changes) -> str:
+    near = any((gap := distance(hit, plan)) is not None and gap <= PLAN_REACH for plan in plans)
+    return table.planned.get(verb_class, verb_class) if near else verb_class
 
 
 def _pairs(part: Part, verbs: Classed, objects: Classed, table: Changes, window: int) -> Iterator[Change]:
@@ -61,11 +81,15 @@ def _pairs(part: Part, verbs: Classed, objects: Classed, table: Changes, window:
 
 
 def _nested(change: Change, verbs: Classed, table: Changes, window: int) -> Change:
-    """Innermost first: what governs a change turns it round ("delays the lifting of the ban") or denies it ("denies blocking sales")."""
+    """Innermost first: what governs a change turns it round ("delays the lifting of the ban", "drops a plan to bar exports") or denies it."""
     inner = distance(change.verb, change.object) or 0
     for verb, verb_class in verbs:
         reach, beyond = distance(verb, change.verb), distance(verb, change.object)
-        if reach is None or beyond is None or reach > window * NESTED_REACH or beyond <= inner:
+        if reach is None or reach > window:
+            continue
+        if verb_class == DROPPED and change.outcome.direction == "tighten" and change.verb_class in table.plannable:
+            return replace(change, outer=verb, outcome=SHELVED, strength=table.strength.get(verb_class, 0.0) - reach / window)
+        if beyond is None or reach > window * NESTED_REACH or beyond <= inner:
             continue
         if verb_class in table.denied and change.outcome.direction == "tighten" and verb.start < change.verb.start:
             return replace(change, outer=verb, outcome=DENIED)

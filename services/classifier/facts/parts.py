@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from services.classifier.document import Document, Sentence
@@ -15,7 +15,7 @@ MOST_SENTENCES = 40
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A sentence with what was found in it. `place` counts from the first sentence, the title included."""
+    """A sentence with what was found in it. `place` counts from 0; the title, where there is one, is 0. `concepts` holds the kinds too."""
 
     sentence: Sentence
     hits: tuple[Hit, ...]
@@ -27,20 +27,25 @@ class Part:
         """The hits of a kind, in order."""
         return (hit for hit in self.hits if hit.kind == kind)
 
-    def slice(self, start: int, end: int) -> str:
-        """Folded text between two offsets of the field."""
-        base = self.sentence.start
-        return self.text[max(start - base, 0) : max(end - base, 0)]
+    def before(self, hit: Hit, length: int) -> str:
+        """The folded words right before a hit, within the sentence."""
+        at = hit.start - self.sentence.start
+        return self.text[max(at - length, 0) : at]
+
+    def after(self, hit: Hit, length: int) -> str:
+        """The folded words right behind a hit, within the sentence."""
+        at = hit.end - self.sentence.start
+        return self.text[at : at + length]
 
 
-def parts(document: Document) -> tuple[Part, ...]:
-    """The first sentences, each with its hits."""
+def parts(document: Document, names: Mapping[str, frozenset[str]]) -> tuple[Part, ...]:
+    """The first sentences, each with its hits. `names` are what each concept may be called: its id, its kind, `chip_company`."""
     hits: dict[int, list[Hit]] = defaultdict(list)
     for hit in document.hits:
         hits[hit.sentence].append(hit)
-    return tuple(_part(document, sentence, tuple(hits[sentence.index]), place) for place, sentence in enumerate(document.sentences[:MOST_SENTENCES]))
+    return tuple(_part(document, sentence, tuple(hits[sentence.index]), place, names) for place, sentence in enumerate(document.sentences[:MOST_SENTENCES]))
 
 
-def _part(document: Document, sentence: Sentence, hits: tuple[Hit, ...], place: int) -> Part:
-    folded = document.title if sentence.field == "title" and document.title else document.text
-    return Part(sentence, hits, place, folded.text[sentence.start : sentence.end], frozenset(hit.concept for hit in hits))
+def _part(document: Document, sentence: Sentence, hits: tuple[Hit, ...], place: int, names: Mapping[str, frozenset[str]]) -> Part:
+    concepts = frozenset().union(*(names.get(hit.concept, frozenset((hit.concept, hit.kind))) for hit in hits))
+    return Part(sentence, hits, place, document.words(sentence), concepts)

@@ -24,21 +24,21 @@ def test_b_cubed_follows_the_worked_example_of_its_authors() -> None:
 
     score = b_cubed(gold, found)
 
-    assert 0.76 == pytest.approx(score.precision, abs=0.005)
-    assert 1.0 == score.recall
+    assert pytest.approx(score.precision, abs=0.005) == 0.76
+    assert score.recall == 1.0
 
 
 def test_pairwise_counts_pairs_that_belong_together() -> None:
     counts = pairwise({"a": 1, "b": 1, "c": 2}, {"a": 1, "b": 1, "c": 1})
 
-    assert (1, 2, 0) == (counts.tp, counts.fp, counts.fn)
+    assert (counts.tp, counts.fp, counts.fn) == (1, 2, 0)
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(0, 3), min_size=1, max_size=12))
 def test_a_perfect_grouping_scores_one(gold: dict[str, int]) -> None:
     score = b_cubed(gold, {item: f"cluster {cluster}" for item, cluster in gold.items()})
 
-    assert 1.0 == pytest.approx(score.f1)
+    assert pytest.approx(score.f1) == 1.0
 
 
 def test_the_trivial_rule_joins_same_imposer_and_direction_within_seven_days() -> None:
@@ -51,7 +51,7 @@ def test_the_trivial_rule_joins_same_imposer_and_direction_within_seven_days() -
 def test_the_trivial_rule_keeps_opposite_directions_and_other_imposers_apart() -> None:
     found = trivial([told("a", 0), told("b", 1, direction="loosen"), told("c", 1, imposer="CN")])
 
-    assert 3 == len(set(found.values()))
+    assert len(set(found.values())) == 3
 
 
 def test_a_missed_alert_stands_alone() -> None:
