@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.events.news import NewsItem
@@ -39,6 +40,12 @@ class Document:
     sentences: tuple[Sentence, ...]
     hits: tuple[Hit, ...]
     language: LanguageGuess
+    names: Mapping[str, frozenset[str]]
+    """What each concept may be called: its id, its kind, `chip_company`."""
+
+    def is_called(self, hit: Hit, name: str) -> bool:
+        """Whether a rule means this hit by `name`."""
+        return name == hit.concept or name == hit.kind or name in self.names.get(hit.concept, ())
 
     def folded(self, field: str) -> Folded:
         """The field by its name, `title` or `text`."""
@@ -59,7 +66,7 @@ def read(item: NewsItem, terms: Terms, sighting: Sighting | None = None) -> Docu
     guess = language.guess(f"{item.title or ''} {item.text[:1000]}", item.language)
     sentences = _sentences(seen)
     hits = terms.find(seen, guess, [_place(seen, sentence) for sentence in sentences])
-    return Document(item, seen.title, seen.text, sentences, hits, guess)
+    return Document(item, seen.title, seen.text, sentences, hits, guess, terms.names)
 
 
 def evidence(document: Document, fact: str, field: str, start: int, end: int, value: str | None = None) -> Evidence:

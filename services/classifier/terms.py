@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,9 @@ from services.classifier.spelling import Spelling, flatten, spellings
 
 NAMES = frozenset({"agency", "company", "country", "person", "product", "instrument"})
 """Kinds of hits that are names. A name inside a longer name of the same kind is not meant: 商务部 inside 美国商务部."""
+
+_SUPPORT = frozenset({"subject", "company", "product", "agency", "instrument", "obj_restriction", "obj_permission"})
+"""Kinds that a weak term needs beside it."""
 
 _SURE = 0.7
 """Below this confidence in the language, terms of all languages of the script count."""
@@ -96,8 +99,8 @@ class Terms:
         self.names = _names(lexicon)
 
     @classmethod
-    def build(cls, lexicon: LexiconFile, phrases: Iterable[str] = ()) -> Terms:
-        """Compiles the lexicon. `phrases` are literals of rules: each becomes a concept of its own, of kind `phrase`, that opens the gate by itself."""
+    def build(cls, lexicon: LexiconFile, phrases: Iterable[str] = (), openers: Collection[str] = ()) -> Terms:
+        """Compiles the lexicon. `phrases` are what rules look for: each is a concept of its own, of kind `phrase`; `openers` are those that open the gate."""
         groups = lexicon.gate.groups if lexicon.gate else ()
         every = (1 << len(groups)) - 1
         names = _names(lexicon)
@@ -105,7 +108,11 @@ class Terms:
             replace(entry, groups=_bits(groups, names.get(entry.concept, frozenset()) | {entry.kind}) if entry.role == "term" else 0)
             for entry in _entries(lexicon)
         ]
-        entries += [_Entry(f"phrase:{phrase}", "phrase", spelling, groups=every) for phrase in sorted(set(phrases)) for spelling in spellings(phrase, "any")]
+        entries += [
+            _Entry(f"phrase:{phrase}", "phrase", spelling, groups=every if phrase in openers else 0)
+            for phrase in sorted(set(phrases))
+            for spelling in spellings(phrase, "any")
+        ]
         instruments = Instruments.build(lexicon.instruments)
         entries += [_Entry(literal, "instrument", Spelling(literal, starts=False, ends=False), role="instrument") for literal in instruments.literals]
         return cls(lexicon, entries, every, instruments)
@@ -138,7 +145,8 @@ class Terms:
         kept = _resolve(found, self._meant_signs(found, sighting, language))
         hits = [_hit(one, sighting, starts) for one in kept]
         hits += self._legal_ids(sighting, starts)
-        if not any(hit.kind == "subject" or (hit.kind == "company" and "chip_company" in self.names.get(hit.concept, ())) for hit in hits):
+        hits = _supported(hits)
+        if not any(hit.kind == "subject" or "chip_company" in self.names.get(hit.concept, ()) for hit in hits):
             hits = [hit for hit in hits if hit.concept not in self._ambiguous]
         return tuple(sorted(hits, key=lambda hit: (hit.sentence, hit.start, -hit.end, hit.concept)))
 
@@ -294,6 +302,12 @@ def _inside(one: _Found, other: _Found) -> bool:
 
 def _overlap(one: _Found, other: _Found) -> bool:
     return one.start < other.end and other.start < one.end
+
+
+def _supported(hits: list[Hit]) -> list[Hit]:
+    """Without the weak ones that stand alone in their sentence."""
+    firm = {hit.sentence for hit in hits if hit.kind in _SUPPORT and hit.mark != "weak"}
+    return [hit for hit in hits if hit.mark != "weak" or hit.sentence in firm]
 
 
 def _hit(one: _Found, sighting: Sighting, starts: Sequence[int]) -> Hit:
