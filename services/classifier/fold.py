@@ -14,7 +14,9 @@ import unicodedata
 from array import array
 from collections.abc import Iterator
 
-_INVISIBLE = "".join(map(chr, (0x00AD, 0x034F, 0x061C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10))))
+_INVISIBLE = "".join(
+    map(chr, (0x00AD, 0x034F, 0x061C, 0x180E, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFE00, 0xFE10)))
+)
 _DROPPED = "".join(map(chr, (0x0307, 0x0640, 0x0670, 0x093C, *range(0x064B, 0x0656), *range(0x0610, 0x061B))))
 """Marks that writers use or leave out freely: Arabic vowel marks and tatweel, the nukta of Hindi, the dot that a lower-cased Turkish capital keeps."""
 
@@ -93,7 +95,7 @@ def _spans(source: str) -> tuple[array[int], array[int]]:
     last = ""
     for start, end, piece in _pieces(source):
         for char in _fold_letters(piece):
-            if char in " \n" and last == "\n" or char == last == " ":
+            if (char in " \n" and last == "\n") or char == last == " ":
                 continue
             if char == "\n" and last == " ":
                 starts.pop()

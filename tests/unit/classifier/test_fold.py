@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from services.classifier.fold import fold
 
 _CURIOUS = st.sampled_from(
-    [*"aÀéßİıＨ２０٣۴ｶﾞが각ᄀ\u1161\u11a8\u0301\u0307\u200b\u202e\u00ad\u064b\u0640ةگ…½ﬁ  \n\t<>&;", "&amp;", "&#72;", "&nbsp;", "<b>", "</b>", "<p class='x'>", "&bogus;", "\ud800"]
+    [
+        *"aÀéßİıＨ２０٣۴ｶﾞが각ᄀ\u1161\u11a8\u0301\u0307\u200b\u202e\u00ad\u064b\u0640ةگ…½ﬁ  \n\t<>&;",
+        "&amp;",
+        "&#72;",
+        "&nbsp;",
+        "<b>",
+        "</b>",
+        "<p class='x'>",
+        "&bogus;",
+        "\ud800",
+    ]
 )
 _MESSY = st.lists(st.one_of(_CURIOUS, st.text(max_size=3)), max_size=30).map("".join)
 
@@ -19,7 +29,7 @@ _MESSY = st.lists(st.one_of(_CURIOUS, st.text(max_size=3)), max_size=30).map("".
         ("英伟达Ｈ２０芯片，对华", "英伟达h20芯片,对华"),
         ("تُصدِّرُ شرائح إتش ٢٠ إلى الصّين", "تصدر شرايح اتش 20 الي الصين"),
         ("صادرات تراشه به چین", "صادرات تراشه به جين"),
-        ("“Nvidia’s” — chips", "\"nvidia's\" - chips"),
+        ("“Nvidia’s” — chips", '"nvidia\'s" - chips'),
         ("ЕЩЁ ограничения", "еще ограничения"),
         ("İHRACAT kısıtlaması", "ihracat kisitlamasi"),
         ("N\u200bvi\u00addia", "nvidia"),
@@ -42,10 +52,10 @@ def test_a_span_leads_back_to_the_words_as_they_stood() -> None:
         start, end = folded.original(at, at + len(words))
         return source[start:end]
 
-    assert "N\u200bvidia’s" == back("nvidia's")
-    assert "Ｈ２０" == back("h20")
-    assert "&amp;" == back("&")
-    assert "H200" == back("h200")
+    assert back("nvidia's") == "N\u200bvidia’s"
+    assert back("h20") == "Ｈ２０"
+    assert back("&") == "&amp;"
+    assert back("h200") == "H200"
 
 
 @given(_MESSY)
@@ -71,4 +81,4 @@ def test_folding_is_done_once_for_text_without_markup(source: str) -> None:
 
 
 def test_an_empty_text_has_no_spans() -> None:
-    assert ("", (0, 0)) == (fold("").text, fold("").original(0, 0))
+    assert (fold("").text, fold("").original(0, 0)) == ("", (0, 0))
