@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from schemas.events.base import Event, Moment
 from schemas.events.news import NewsItem
@@ -35,6 +35,11 @@ class Line(Event):
     imposer: str | None = None
     targets: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        return {name: given for name, given in value.items() if given is not None} if isinstance(value, dict) else value
 
     @property
     def at(self) -> datetime:
