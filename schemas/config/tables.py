@@ -163,7 +163,7 @@ class Score(Config):
     weights: dict[str, float] = Field(description="Feature -> weight. A feature without one does not count.")
     alert: float = Field(gt=0, lt=1, description="From this score on an item alerts.")
     context: float = Field(gt=0, lt=1, description="From this score on it is context, where it has a subject and a lever.")
-    must: tuple[Feature, ...] = Field(description="What an alert must have besides its score.")
+    must: tuple[tuple[Feature, ...], ...] = Field(description="What an alert must have besides its score: one of each group.")
     topic: tuple[Feature, ...] = Field(description='What an item must have to be more than "no": a subject and a lever.')
 
 

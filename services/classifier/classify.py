@@ -85,11 +85,15 @@ def _decide(found: Findings, reached: float, active: Sequence[Rule], table: Scor
 def _by_score(found: Findings, reached: float, table: Score) -> tuple[str, str]:
     if not _has(table.topic, found):
         return "no", "no subject with a lever"
-    if reached >= table.alert and found.change is not None and _has(table.must, found):
+    if reached >= table.alert and found.change is not None and _may_alert(found, table):
         return "alert", f"score {reached:.2f} reaches {table.alert}"
     if reached >= table.alert:
         return "context", f"score {reached:.2f}, but its lead names no change of a lever on chips"
     return ("context" if reached >= table.context else "no"), f"score {reached:.2f} below {table.alert}"
+
+
+def _may_alert(found: Findings, table: Score) -> bool:
+    return all(any(is_seen(feature, found) for feature in group) for group in table.must)
 
 
 def _has(features: Sequence[Feature], found: Findings) -> bool:
