@@ -21,7 +21,7 @@ from schemas.config.rule import Condition, Rule, RuleFile
 from schemas.events.news import NewsItem
 from services.classifier.conditions import parts
 from services.classifier.tables import read_tables, table_files
-from services.classifier.terms import Terms, merge
+from services.classifier.terms import NAMES, Terms, merge
 from services.runtime.config_files import ConfigDir, content_hash, read_yaml
 from services.runtime.errors import Misconfigured
 
@@ -122,7 +122,7 @@ def _hash(config: ConfigDir) -> str:
 
 
 def _problems(files: Mapping[Path, RuleFile], terms: Terms) -> Iterator[str]:
-    known = frozenset().union(*terms.names.values())
+    known = NAMES.union(*terms.names.values())
     seen: dict[str, Path] = {}
     for path, file in files.items():
         for place, rule in enumerate(file.rules):
