@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import re2
-from schemas.config.tables import Tables
 
 from schemas.config.lexicon import LexiconFile
 from schemas.config.rule import Condition, Rule, RuleFile
+from schemas.config.tables import Tables
 from schemas.events.news import NewsItem
 from services.classifier.conditions import parts
 from services.classifier.tables import read_tables, table_files
