@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -123,13 +123,15 @@ class FakeBroker:
     async def ping(self) -> None:
         self._call("ping", None)
 
-    async def wait_for_change(self, timeout: timedelta) -> None:
-        """Until something is published, or `timeout` has passed by the fake clock at once."""
+    async def change(self) -> None:
+        """Returns when something is published, or after a moment."""
         self._changed.clear()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), 0.01)
-        except TimeoutError:
-            self.clock.advance(timeout)
+
+    def _pending(self, call: str) -> bool:
+        """Whether a failure of that call has still to come."""
+        return any(failure.times > 0 for failure in self._failures[call])
 
     def _call(self, name: str, argument: Any) -> None:
         self.calls.append(name)
@@ -161,7 +163,7 @@ class FakeSubscription:
         self._broker._call("batch", max_records)
         batch = self._take(max_records)
         if not batch:
-            await self._broker.wait_for_change(max_wait)
+            await self._broker.change()
             batch = self._take(max_records)
         return batch
 
@@ -178,8 +180,8 @@ class FakeSubscription:
 
     async def rewind(self, batch: Batch) -> None:
         self._broker._call("rewind", batch)
-        for partition in batch.positions:
-            self._next.pop(partition, None)
+        for record in reversed(batch.records):
+            self._next[Partition(record.topic, record.partition or 0)] = record.offset or 0
 
     def pause(self) -> None:
         self.paused = True

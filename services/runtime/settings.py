@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -22,6 +22,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from schemas.config.duration import Duration, format_duration
 from services.runtime.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from services.runtime.worker import WorkerSettings
 
 PREFIX = "CHIPWIRE_"
 SECRETS_DIR = "CHIPWIRE_SECRETS_DIR"
@@ -84,14 +87,6 @@ class RuntimeSettings(Settings):
     """How long stopping may take before work in hand is given up."""
     start_limit: Duration = timedelta(minutes=2)
     """How long to wait at start for the broker and the database before giving up with exit code 4."""
-    batch_records: int = Field(default=500, ge=1, le=10_000)
-    """Most records a worker takes in hand at once."""
-    batch_wait: Duration = timedelta(seconds=1)
-    """Longest time a worker waits for records before it looks whether it should stop."""
-    batch_limit: Duration = timedelta(minutes=2)
-    """A batch that takes longer makes the process unhealthy."""
-    stop_loss: int = Field(default=100, ge=1)
-    """So many bad records in a row mean a bad release: the process stops with exit code 3 and commits none of them."""
     kafka_sasl: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
     """How to log in to Kafka; empty for not at all."""
     kafka_username: str = ""
@@ -108,6 +103,26 @@ class RuntimeSettings(Settings):
     """The key of our own certificate."""
     embedded_full_sync: bool = False
     """Whether the embedded broker survives power loss too, at a seventh of the speed; it always survives a killed process."""
+
+
+class ConsumerSettings(Settings):
+    """What a service that consumes has besides its own."""
+
+    batch_records: int = Field(default=500, ge=1, le=10_000)
+    """Most records a worker takes in hand at once."""
+    batch_wait: Duration = timedelta(seconds=1)
+    """Longest time a worker waits for records before it looks whether it should stop."""
+    batch_limit: Duration = timedelta(minutes=2)
+    """A batch that takes longer makes the process unhealthy."""
+    stop_loss: int = Field(default=100, ge=1)
+    """So many bad records in a row mean a bad release: the process stops with exit code 3 and commits none of them."""
+
+    @property
+    def worker(self) -> WorkerSettings:
+        """As the worker takes them."""
+        from services.runtime.worker import WorkerSettings  # the loop and its libraries are no business of who only reads settings
+
+        return WorkerSettings(self.batch_records, self.batch_wait, self.batch_limit, self.stop_loss)
 
 
 S = TypeVar("S", bound=Settings)
