@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from services.classifier.fold import fold
 
@@ -29,7 +30,7 @@ class Spelling:
     literal: str
     starts: bool = True
     ends: bool = True
-    rest: re.Pattern[str] | None = None
+    rest: str | None = None
     article: bool = False
     exact: str | None = None
     name: bool = False
@@ -37,7 +38,7 @@ class Spelling:
     def end_at(self, flat: str, start: int, end: int) -> int:
         """Where the term ends that was sighted at `flat[start:end]`, or -1 when its edges do not fit."""
         if self.rest is not None:
-            found = self.rest.match(flat, start)
+            found = _compiled(self.rest).match(flat, start)
             if found is None:
                 return -1
             end = found.end()
@@ -72,6 +73,12 @@ class Spelling:
         if self.name and after == "s" and not (end + 1 < len(flat) and is_letter(flat[end + 1])):
             return end  # the bare genitive of German and Dutch: Chinas, Trumps
         return -1
+
+
+@cache
+def _compiled(rest: str) -> re.Pattern[str]:
+    """Compiled when it is first tried: most never are, and all together cost a quarter of a second."""
+    return re.compile(rest)
 
 
 def flatten(folded: str) -> str:
@@ -112,7 +119,7 @@ def _spelling(folded: str, exact: str | None, name: bool) -> Spelling:
         return Spelling(folded.strip("*"), not folded.startswith("*"), not folded.endswith("*"), exact=exact, name=name)
     rest = _pattern(words[1:])
     first = re.escape(words[0].strip("*")) + (r"\w*" if words[0].endswith("*") else "")
-    return Spelling(words[0].strip("*"), not words[0].startswith("*"), not words[-1].endswith("*"), re.compile(first + rest), exact=exact, name=name)
+    return Spelling(words[0].strip("*"), not words[0].startswith("*"), not words[-1].endswith("*"), first + rest, exact=exact, name=name)
 
 
 def _pattern(words: list[str]) -> str:
@@ -135,7 +142,7 @@ def _arabic(folded: str, exact: str | None) -> Spelling:
     for word in others:
         bare = word.removeprefix("ال") if len(word) >= 5 else word
         rest += " (?:ال)?" + re.escape(bare).replace(r"\*", r"\w*")
-    return Spelling(literal, ends=not folded.endswith("*"), rest=re.compile(rest), article=article, exact=exact)
+    return Spelling(literal, ends=not folded.endswith("*"), rest=rest, article=article, exact=exact)
 
 
 def is_letter(char: str) -> bool:
