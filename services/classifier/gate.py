@@ -27,7 +27,7 @@ class Gate:
         missing = self._every
         for literal, start, end in literals:
             for spelling, bits in self._opens[literal]:
-                if bits & missing and spelling.end_at(flat, start, end) >= 0:
+                if bits & missing and spelling.fit(flat, start, end) is not None:
                     missing &= ~bits
                     if not missing:
                         return True

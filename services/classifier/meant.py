@@ -33,33 +33,39 @@ def meant_signs(flat: str, places: Sequence[int], signs: Signs) -> set[int]:
 
 
 def meant(found: Sequence[Candidate], signs: set[int]) -> Iterator[Candidate]:
-    """Of candidates that overlap, those that are meant."""
-    excluded = [one for one in found if one.entry.role == "exclude"]
-    names = [one for one in found if (one.entry.kind in NAMES and one.entry.role == "term") or one.entry.role == "mask"]
-    by_concept: dict[str, list[Candidate]] = defaultdict(list)
+    """Of the candidates, those that are meant. `signs` are the places of one-character names that are."""
+    terms: dict[str, list[Candidate]] = defaultdict(list)
+    excluded: dict[str, list[Candidate]] = defaultdict(list)
+    names: list[Candidate] = []
     for one in found:
         if one.entry.role == "term":
-            by_concept[one.entry.concept].append(one)
+            terms[one.entry.concept].append(one)
+        if one.entry.role == "exclude":
+            excluded[one.entry.concept].append(one)
+        if one.entry.role == "mask" or (one.entry.role == "term" and one.entry.kind in NAMES):
+            names.append(one)
     seen: set[tuple[str, int, int]] = set()
     for one in found:
-        entry = one.entry
-        if entry.role not in ("term", "sign") or (entry.role == "sign" and one.start not in signs):
+        entry, place = one.entry, (one.entry.concept, one.start, one.end)
+        counts = entry.role == "term" or (entry.role == "sign" and one.start in signs)
+        if not counts or place in seen or any(_inside(one, other) for other in terms[entry.concept]):
             continue
-        if (entry.concept, one.start, one.end) in seen or any(_inside(one, other) for other in by_concept[entry.concept]):
+        if any(_overlap(one, other) for other in excluded[entry.concept]) or any(_hides(other, one) for other in names):
             continue
-        if any(_overlap(one, other) and other.entry.concept == entry.concept for other in excluded):
-            continue
-        if entry.kind in NAMES and any(_inside(one, other) and _hides(other.entry, entry) for other in names):
-            continue
-        seen.add((entry.concept, one.start, one.end))
+        seen.add(place)
         yield one
 
 
-def _hides(longer: Entry, shorter: Entry) -> bool:
-    """Whether the longer name leaves no room for the shorter one in it."""
-    if longer.role == "mask" or longer.kind == shorter.kind:
-        return longer.role == "mask" or shorter.role == "sign" or longer.concept != shorter.concept
-    return shorter.kind == "country" and (longer.kind == "company" or shorter.role == "sign")
+def _hides(name: Candidate, one: Candidate) -> bool:
+    """Whether a longer name, or a word that only looks like a country, leaves no room for this one."""
+    kind, inside = one.entry.kind, _inside(one, name)
+    if name.entry.role == "mask":
+        return kind == "country" and (inside or _cut(one, name))
+    if not inside or kind not in NAMES:
+        return False
+    if name.entry.kind == kind:
+        return one.entry.role == "sign" or name.entry.concept != one.entry.concept
+    return kind == "country" and (name.entry.kind == "company" or one.entry.role == "sign")
 
 
 def _inside(one: Candidate, other: Candidate) -> bool:
@@ -68,3 +74,8 @@ def _inside(one: Candidate, other: Candidate) -> bool:
 
 def _overlap(one: Candidate, other: Candidate) -> bool:
     return one.start < other.end and other.start < one.end
+
+
+def _cut(one: Candidate, other: Candidate) -> bool:
+    """Whether they overlap, and neither holds the other: 其中 cuts 中美."""
+    return one.start < other.start < one.end < other.end or other.start < one.start < other.end < one.end

@@ -114,9 +114,9 @@ class Terms:
             for entry in self._entries[literal]:
                 if entry.role == "instrument" or not (spoken is None or entry.languages is None or spoken in entry.languages):
                     continue
-                last = entry.spelling.end_at(sighting.flat, start, end)
-                if last >= 0 and (entry.spelling.exact is None or _as_spelled(sighting, start, last, entry.spelling.exact)):
-                    yield Candidate(entry, start, last)
+                span = entry.spelling.fit(sighting.flat, start, end)
+                if span is not None and (entry.spelling.exact is None or _as_spelled(sighting, *span, entry.spelling.exact)):
+                    yield Candidate(entry, *span)
 
     def _meant_signs(self, found: Sequence[Candidate], sighting: Sighting, language: LanguageGuess) -> set[int]:
         """Where a one-character country name is meant: in a headline, and with fitting neighbours."""
