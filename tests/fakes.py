@@ -64,6 +64,7 @@ class FakeBroker:
         self.committed: dict[tuple[str, Partition], int] = defaultdict(int)
         self.topics: dict[str, Topic] = {}
         self.calls: list[str] = []
+        self.full_topics: set[str] = set()
         self._failures: dict[str, list[_Failure]] = defaultdict(list)
         self._changed = asyncio.Event()
         self._spread = 0
@@ -122,6 +123,9 @@ class FakeBroker:
 
     async def ping(self) -> None:
         self._call("ping", None)
+
+    def full(self, topic: Topic) -> bool:
+        return topic.name in self.full_topics
 
     async def change(self) -> None:
         """Returns when something is published, or after a moment."""

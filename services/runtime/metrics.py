@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector, generate_latest
 
+from services.runtime.broker import Partition
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """For work of ours: a batch, a request, an attempt."""
@@ -61,3 +63,18 @@ class WorkerMetrics:
         self.age_seconds = Histogram(
             f"{prefix}_record_age_seconds", "From a record's publication to its commit, the oldest of each batch.", buckets=NEWS_SECONDS, registry=registry
         )
+
+
+class BrokerMetrics:
+    """What the broker counts: things that should never happen often. It keeps the Hooks of `services.runtime.broker`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._missed = Counter("chipwire_broker_missed_records_total", "Records that were deleted before they were read.", registry=registry)
+        rebuilds = Counter("chipwire_broker_rebuilds_total", "Broken clients that were made anew.", ["what"], registry=registry)
+        self._rebuilds = {what: rebuilds.labels(what) for what in ("consumer", "producer")}
+
+    def on_gap(self, partition: Partition, wanted: int, found: int) -> None:  # noqa: ARG002 a partition is no label
+        self._missed.inc(max(0, found - wanted))
+
+    def on_rebuild(self, what: str) -> None:
+        self._rebuilds[what].inc()

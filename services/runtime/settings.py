@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
@@ -67,8 +68,8 @@ class RuntimeSettings(Settings):
 
     broker: str = "embedded:"
     """Where records flow: `embedded:` (one file under the data directory), `embedded:PATH`, or `kafka://host:9092[,host:9092]`."""
-    store: SecretStr = SecretStr("sqlite:///var/chipwire.db")
-    """Database URL: `sqlite:///path` or `postgresql://user:password@host/name`."""
+    store: SecretStr = SecretStr("")
+    """Database URL: `sqlite:///path` or `postgresql://user:password@host/name`. Default: the file `chipwire.db` in the data directory."""
     data_dir: Path = Path("var")
     """Directory of the files that chipwire keeps."""
     config: Path | None = None
@@ -101,8 +102,32 @@ class RuntimeSettings(Settings):
     """Our own certificate, for mutual TLS."""
     kafka_key_file: Path | None = None
     """The key of our own certificate."""
-    embedded_full_sync: bool = False
-    """Whether the embedded broker survives power loss too, at a seventh of the speed; it always survives a killed process."""
+    embedded_power_safe: bool = False
+    """Whether the embedded broker loses nothing when the power fails, at a seventh of the speed. A killed process never loses anything."""
+    embedded_max_bytes: int = Field(default=2 * 1024**3, ge=10_000_000)
+    """Size of the embedded broker's file at which publishers wait for readers that are behind."""
+    allow_networks: Words = ()
+    """Networks that requests may go to although the address guard denies them, such as `10.1.0.0/16` for receivers of your own."""
+
+    @property
+    def store_url(self) -> str:
+        """The database URL, the default filled in."""
+        return self.store.get_secret_value() or f"sqlite:///{self.data_dir / 'chipwire.db'}"
+
+    @property
+    def allowed(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The allowed networks."""
+        return tuple(ip_network(word) for word in self.allow_networks)
+
+    @field_validator("allow_networks")
+    @classmethod
+    def _are_networks(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        for word in words:
+            try:
+                ip_network(word)
+            except ValueError as exc:
+                raise ValueError(f"{word!r} is no network; expected one such as 10.1.0.0/16 or fd00::/8") from exc
+        return words
 
 
 class ConsumerSettings(Settings):

@@ -43,7 +43,13 @@ class Embedded:
 
     async def settings(self, broker: Broker, topic: Topic) -> dict[str, Any]:
         with sqlite3.connect(self.path) as db:
-            return dict(zip(("partitions", "cleanup", "retention"), db.execute("SELECT partitions, cleanup, retention FROM topics WHERE name = ?", (topic.name,)).fetchone(), strict=True))
+            return dict(
+                zip(
+                    ("partitions", "cleanup", "retention"),
+                    db.execute("SELECT partitions, cleanup, retention FROM topics WHERE name = ?", (topic.name,)).fetchone(),
+                    strict=True,
+                )
+            )
 
     def restart(self) -> None:
         """Closing it was the stop."""
@@ -63,7 +69,11 @@ class Kafka:
     async def settings(self, broker: Any, topic: Topic) -> dict[str, Any]:
         config = (await broker._settings([topic]))[topic.name]
         retention = int(config["retention.ms"])
-        return {"partitions": (await broker._partitions())[topic.name], "cleanup": config["cleanup.policy"], "retention": None if retention == -1 else retention}
+        return {
+            "partitions": (await broker._partitions())[topic.name],
+            "cleanup": config["cleanup.policy"],
+            "retention": None if retention == -1 else retention,
+        }
 
     def restart(self) -> None:
         self.server.stop()
@@ -109,4 +119,3 @@ async def next_batch(subscription: Subscription, *, max_records: int = 100) -> B
 
 async def read_all(broker: Broker, topic: Topic) -> list[Record]:
     return [record async for record in broker.read(topic)]
-
