@@ -31,6 +31,15 @@ class Window(Config):
     unspaced: int = Field(gt=0, description="Where words are written without spaces: Chinese, Japanese.")
 
 
+class Refine(Config):
+    """An action becomes a more exact one where its sentence holds one of these concepts."""
+
+    actions: tuple[Action, ...] = Field(min_length=1)
+    seen: tuple[str, ...] = Field(min_length=1)
+    unless: tuple[str, ...] = ()
+    becomes: Action
+
+
 class Changes(Config):
     """Direction by verb and object, innermost first."""
 
@@ -44,7 +53,9 @@ class Changes(Config):
     plannable: tuple[str, ...] = Field(description="Verb classes whose tightening is undone when a plan for it is dropped.")
     denied: tuple[str, ...] = Field(description="Verb classes that deny the tightening they govern: nothing changed.")
     late: float = Field(description="Taken off for a verb at the end of its sentence; at the start, where the verb comes last.")
-    after_background: float = Field(description="Taken off for a verb that stands right behind a background cue.")
+    after: dict[str, float] = Field(description="Kind of cue -> taken off for a verb right behind it: after the ban of 2022, urges to lift.")
+    negations: tuple[str, ...] = Field(description="Folded words right before a verb that void it.")
+    refine: tuple[Refine, ...] = Field(default=(), description="The first that fits names the action more exactly.")
     verb_last: tuple[str, ...] = Field(description="Languages whose verb ends the sentence.")
     window: Window
 
@@ -93,6 +104,8 @@ class Places(Config):
     target: Mark
     imposer: Mark
     weights: dict[Literal["agency", "person", "subject", "named", "marked", "home", "origin"], float] = Field(description="What each sign adds.")
+    joiners: tuple[str, ...] = Field(description="Folded words between two names that share a part: to China and Russia.")
+    region: str = Field(description="Concept of words for states that are hit and not named: parts of the Middle East.")
     least_target: float = Field(description="A state counts as hit from this weight on.")
     usual_target: dict[str, str] = Field(default={}, description="Imposer -> the state meant when none is marked but it is named anywhere.")
 
@@ -102,7 +115,8 @@ class Products(Config):
 
     groups: dict[str, str] = Field(description="Concept of the lexicon -> group id, where only the group is named.")
     general: tuple[str, ...] = Field(description="Groups that count only where nothing more exact is named.")
-    covers: dict[str, tuple[str, ...]] = Field(default={}, description="Product id -> the groups that go without saying once it is named.")
+    makers: dict[str, str] = Field(default={}, description="Company -> the group that is meant where only `general` ones are named beside it.")
+    members: dict[str, tuple[str, ...]] = Field(default={}, description="Group -> its products: one that is named hides the group.")
     origin: dict[str, str] = Field(default={}, description="Product or group -> the state that mostly supplies it: a hint at the imposer.")
 
 
@@ -149,6 +163,7 @@ class Score(Config):
     weights: dict[str, float] = Field(description="Feature -> weight. A feature without one does not count.")
     alert: float = Field(gt=0, lt=1, description="From this score on an item alerts.")
     context: float = Field(gt=0, lt=1, description="From this score on it is context, where it has a subject and a lever.")
+    must: tuple[tuple[Feature, ...], ...] = Field(description="What an alert must have besides its score: one of each group.")
     topic: tuple[Feature, ...] = Field(description='What an item must have to be more than "no": a subject and a lever.')
 
 

@@ -116,11 +116,13 @@ class Template(Config):
     products: dict[str, str]
     makers: dict[str, tuple[str, ...]] = Field(description="Whose products are called after their maker.")
     made: Annotated[str, _uses_only("maker", "product")]
+    unmade: Annotated[str, _uses_only("product")] = Field(description="Such a product where its maker goes without saying.")
     companies: dict[str, str]
     countries: dict[str, str | Place]
     agencies: dict[str, str]
     languages: dict[str, str]
 
+    separator: str = Field(description="Between values on one line.")
     labels: dict[str, str]
     directions: dict[str, str]
     changes: dict[str, str]
@@ -133,6 +135,7 @@ class Template(Config):
     retaliation: str
     weight: Annotated[str, _uses_only("severity", "confidence")]
     counted: Annotated[str, _uses_only("sources", "origins")]
+    citing: Annotated[str, _uses_only("origin")] = Field(description="Whose report a source passes on.")
     quote: Annotated[str, _uses_only("text")] = Field(description="The quotation marks of the language.")
     footer: Annotated[str, _uses_only("slug", "version", "id")]
 

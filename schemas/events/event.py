@@ -30,6 +30,7 @@ class EventSource(Event):
     source: str
     url: str | None = None
     tier: int
+    verdict: str = Field(default="alert", description="alert: the event stands on it; context: attached only.")
     language: str | None = None
     published: Moment | None = None
     first_seen_at: AwareDatetime

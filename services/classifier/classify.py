@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.config.rule import Rule
-from schemas.config.tables import Score
+from schemas.config.tables import Feature, Score
 from schemas.events.news import NewsItem
 from schemas.events.signal import Evidence, Facts, LanguageGuess, RuleHit
 from services.classifier import conditions
@@ -79,11 +79,25 @@ def _decide(found: Findings, reached: float, active: Sequence[Rule], table: Scor
         for rule in active:
             if rule.verdict == verdict:
                 return verdict, f"rule {rule.id}"
-    if reached >= table.alert:
+    return _by_score(found, reached, table)
+
+
+def _by_score(found: Findings, reached: float, table: Score) -> tuple[str, str]:
+    if not _has(table.topic, found):
+        return "no", "no subject with a lever"
+    if reached >= table.alert and found.change is not None and _may_alert(found, table):
         return "alert", f"score {reached:.2f} reaches {table.alert}"
-    if reached >= table.context and all(is_seen(feature, found) for feature in table.topic):
-        return "context", f"score {reached:.2f} below {table.alert}"
-    return "no", f"score {reached:.2f}, no subject with a lever"
+    if reached >= table.alert:
+        return "context", f"score {reached:.2f}, but its lead names no change of a lever on chips"
+    return ("context" if reached >= table.context else "no"), f"score {reached:.2f} below {table.alert}"
+
+
+def _may_alert(found: Findings, table: Score) -> bool:
+    return all(any(is_seen(feature, found) for feature in group) for group in table.must)
+
+
+def _has(features: Sequence[Feature], found: Findings) -> bool:
+    return all(is_seen(feature, found) for feature in features)
 
 
 def _set(facts: Facts, active: Sequence[Rule]) -> Facts:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from schemas.events.base import Event, Moment
 from schemas.events.news import NewsItem
+from schemas.events.signal import VERDICTS
 
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -35,6 +35,11 @@ class Line(Event):
     imposer: str | None = None
     targets: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        return {name: given for name, given in value.items() if given is not None} if isinstance(value, dict) else value
 
     @property
     def at(self) -> datetime:
@@ -77,21 +82,21 @@ class Data:
     sha256: str
 
 
-def parse(content: bytes) -> Data:
-    """Reads every line it can, and tells the others by number."""
+def parse(content: bytes, *, labels: bool = False) -> Data:
+    """Reads every line it can, and tells the others by number. With `labels` a line needs a class."""
     lines: list[Line] = []
     problems: list[Problem] = []
     for number, raw in enumerate(content.split(b"\n"), start=1):
         if not raw.strip():
             continue
         try:
-            lines.append(parse_line(raw))
+            lines.append(parse_line(raw, labels=labels))
         except ValueError as problem:
             problems.append(Problem(number, str(problem)))
     return Data(tuple(lines), tuple(problems), hashlib.sha256(content).hexdigest())
 
 
-def parse_line(raw: bytes) -> Line:
+def parse_line(raw: bytes, *, labels: bool = False) -> Line:
     """Reads one line. Raises ValueError with a sentence when it is no news item."""
     try:
         value: Any = json.loads(raw)
@@ -104,9 +109,7 @@ def parse_line(raw: bytes) -> Line:
         raise ValueError(f"{'.'.join(map(str, first['loc'])) or 'the line'}: {first['msg']}") from problem
     if not (line.title or line.text):
         raise ValueError("neither title nor text")
+    if labels and line.gold not in VERDICTS:
+        raise ValueError(f"class is {line.gold!r}; expected one of {', '.join(VERDICTS)}")
     return line
 
-
-def labelled(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """Those with a class."""
-    return tuple(line for line in lines if line.gold)

@@ -78,8 +78,9 @@ def products(ids: Sequence[str], words: Template, *, unnamed: Sequence[str] = ()
     for product in dict.fromkeys(ids):
         maker = _maker(product, words)
         name = words.products.get(product, product.replace("_", " "))
-        new = maker is not None and maker != before and maker not in unnamed
-        names.append(words.made.format(maker=company(maker, words), product=name) if maker and new else name)
+        if maker is not None and maker != before:
+            name = words.unmade.format(product=name) if maker in unnamed else words.made.format(maker=company(maker, words), product=name)
+        names.append(name)
         before = maker
     return listed(names, words.listing, shown) or words.goods
 

@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect, Engine
 
 from services.runtime.errors import Misconfigured, Rejected, Unavailable
@@ -136,6 +137,11 @@ class Store:
         except asyncio.CancelledError:
             await asyncio.wait([future])  # the transaction ends before the caller does
             raise
+
+
+def insert(db: Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT, in the words of the database at hand."""
+    return sqlite.insert(table) if db.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def place_lock(db: Connection) -> None:

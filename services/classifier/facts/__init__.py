@@ -5,12 +5,12 @@ document -> sentences: news or background -> the change (verb and object) -> act
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.config.tables import Tables
 from schemas.events.signal import Facts
 from services.classifier.document import Document
-from services.classifier.facts.change import Change, changes
+from services.classifier.facts.change import Change, changes, settled
 from services.classifier.facts.companies import companies
 from services.classifier.facts.dates import dates
 from services.classifier.facts.instruments import instruments
@@ -75,7 +75,7 @@ def leading(sentences: tuple[Part, ...], news: tuple[float, ...], tables: Tables
         for change in changes(part, tables.changes, language)[:1]:
             if best is None or change.strength + score > best[0]:
                 best = (change.strength + score, change)
-    return best[1] if best else None
+    return replace(best[1], outcome=settled(best[1], tables.changes)) if best else None
 
 
 def _of_change(change: Change | None) -> tuple[Quote, ...]:

@@ -18,7 +18,8 @@ DROPPED = "drop_plan"
 PLAN_REACH = 16
 NESTED_REACH = 0.45
 """An outer verb stands this near to the verb it governs, as a share of the window."""
-BACKGROUND_REACH = 25
+NEGATION_REACH = 8
+BEHIND = 25
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -41,7 +42,7 @@ Classed = Sequence[tuple[Hit, str]]
 
 def changes(part: Part, table: Changes, language: str) -> tuple[Change, ...]:
     """Every verb with every object that it reaches within the sentence, the surest first."""
-    verbs = _verbs(part, table)
+    verbs = _verbs(part, table, language)
     if not verbs:
         return ()
     objects = [(hit, table.objects[hit.concept]) for hit in part.hits if hit.concept in table.objects]
@@ -51,21 +52,28 @@ def changes(part: Part, table: Changes, language: str) -> tuple[Change, ...]:
     return tuple(sorted(placed, key=lambda change: -change.strength))
 
 
-def _verbs(part: Part, table: Changes) -> Classed:
+def _verbs(part: Part, table: Changes, language: str) -> Classed:
     """The verbs with their classes. A word inside a whole idiom has no say of its own; a plan that is suspended is dropped."""
     named = [(hit, table.verbs[hit.concept]) for hit in part.hits if hit.concept in table.verbs]
     idioms = [hit for hit, verb_class in named if ALONE in table.matrix.get(verb_class, {})]
     plans = [hit for hit in part.hits if hit.concept == table.plans]
-    return [(hit, _planned(hit, verb_class, plans, table)) for hit, verb_class in named if not any(_is_within(hit, idiom) for idiom in idioms)]
+    said = [(hit, verb_class) for hit, verb_class in named if not any(_is_within(hit, idiom) for idiom in idioms) and not _negated(part, hit, table)]
+    return [(hit, _planned(hit, verb_class, plans, table, language)) for hit, verb_class in said]
+
+
+def _negated(part: Part, hit: Hit, table: Changes) -> bool:
+    return part.before(hit, NEGATION_REACH).endswith(table.negations)
 
 
 def _is_within(hit: Hit, idiom: Hit) -> bool:
     return hit.start < idiom.end and idiom.start < hit.end and hit.end - hit.start < idiom.end - idiom.start
 
 
-def _planned(hit: Hit, verb_class: str, plans: Sequence[Hit], table: Changes) -> str:
-    near = any((gap := distance(hit, plan)) is not None and gap <= PLAN_REACH for plan in plans)
-    return table.planned.get(verb_class, verb_class) if near else verb_class
+def _planned(verb: Hit, verb_class: str, plans: Sequence[Hit], table: Changes, language: str) -> str:
+    """A suspended plan is a dropped one; a plan to suspend is not. Which it is, the order of verb and object tells."""
+    behind = [(verb, plan) if language not in table.verb_last else (plan, verb) for plan in plans]
+    governs = any(0 <= second.start - first.end <= PLAN_REACH for first, second in behind)
+    return table.planned.get(verb_class, verb_class) if governs else verb_class
 
 
 def _pairs(part: Part, verbs: Classed, objects: Classed, table: Changes, window: int) -> Iterator[Change]:
@@ -107,8 +115,16 @@ def _doubt(change: Change, table: Changes, language: str) -> float:
     sentence = change.part.sentence
     place = (change.verb.start - sentence.start) / max(sentence.end - sentence.start, 1)
     late = 1 - place if language in table.verb_last else place
-    behind = any(0 <= change.verb.start - hit.end <= BACKGROUND_REACH for hit in change.part.of("background"))
-    return table.late * late + (table.after_background if behind else 0.0)
+    behind = [table.after[hit.kind] for hit in change.part.hits if hit.kind in table.after and 0 <= change.verb.start - hit.end <= BEHIND]
+    return table.late * late + max(behind, default=0.0)
+
+
+def settled(change: Change, table: Changes) -> Outcome:
+    """The outcome, with the action named more exactly by what else its sentence holds: a licence, a list, a plan."""
+    for step in table.refine:
+        if change.outcome.action in step.actions and not change.part.concepts.isdisjoint(step.seen) and change.part.concepts.isdisjoint(step.unless):
+            return Outcome(action=step.becomes, direction=change.outcome.direction)
+    return change.outcome
 
 
 def distance(one: Hit, other: Hit) -> int | None:

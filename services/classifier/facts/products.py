@@ -20,7 +20,7 @@ def products(parts: Sequence[Part], news: Sequence[float], change: Change | None
     quotes: dict[str, Quote] = {}
     for some in (core, fresh, parts):
         quotes = _named(some, table)
-        if any(name not in table.groups.values() for name in quotes):
+        if any(name not in table.general for name in quotes):
             break
     kept = sorted(_most_exact(quotes, table))
     return tuple(kept), tuple(quotes[name] for name in kept)
@@ -30,14 +30,13 @@ def _named(parts: Sequence[Part], table: Products) -> dict[str, Quote]:
     found: dict[str, Quote] = {}
     for part in parts:
         for hit in part.hits:
-            name = hit.concept if hit.kind == "product" else table.groups.get(hit.concept)
+            name = hit.concept if hit.kind == "product" else table.groups.get(hit.concept) or table.makers.get(hit.concept)
             if name is not None and name not in found:
                 found[name] = quote("products", name, part, hit)
     return found
 
 
 def _most_exact(found: dict[str, Quote], table: Products) -> set[str]:
-    said = {covered for name in found for covered in table.covers.get(name, ())}
-    exact = set(found) - said
-    special = exact - set(table.general)
-    return special or exact
+    hidden = {group for group, members in table.members.items() if not found.keys().isdisjoint(members)}
+    exact = set(found) - hidden
+    return exact - set(table.general) or exact

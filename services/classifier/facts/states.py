@@ -62,14 +62,15 @@ def states(
         if product in origins:
             signs.imposer[origins[product]] += table.weights["origin"]
     imposers = _imposers(signs)
-    targets = _targets(signs, imposers, table)
+    unnamed = any(table.region in part.concepts for part in parts if part.place == 0 or (change is not None and part is change.part))
+    targets = () if unnamed else _targets(signs, imposers, table)
     agency, agency_quotes = _agency(parts, news, imposers, lexicon)
     quotes = [found for state in imposers for found in signs.quote("imposers", state)] + [found for state in targets for found in signs.quote("targets", state)]
     return States(imposers, agency, targets, (*quotes, *agency_quotes))
 
 
 def _read(part: Part, weight: float, change: Change | None, table: Places, lexicon: LexiconFile, signs: Signs) -> None:
-    first = True
+    first, before = True, None
     for hit in part.hits:
         if hit.kind == "company" and hit.concept in lexicon.companies:
             signs.imposer[lexicon.companies[hit.concept].hq] += table.weights["home"] * weight
@@ -80,8 +81,9 @@ def _read(part: Part, weight: float, change: Change | None, table: Places, lexic
             continue
         if hit.kind != "country":
             signs.add("imposers", state, table.weights[hit.kind] * weight, part, hit)
-        elif _marked(hit, part, table.target):
+        elif _marked(hit, part, table.target) or (before is not None and _joined(before, hit, part, table)):
             signs.add("targets", state, table.weights["marked"] * weight, part, hit)
+            before = hit
         else:
             leads = first or _marked(hit, part, table.imposer) or (change is not None and part is change.part and hit.end <= change.verb.start)
             signs.add("imposers", state, table.weights["subject" if leads else "named"] * weight, part, hit)
@@ -103,6 +105,11 @@ def state_of(hit: Hit, lexicon: LexiconFile) -> str | None:
 
 def _reacts(hit: Hit, part: Part) -> bool:
     return any(0 <= reaction.start - hit.end <= REACTION_REACH for reaction in part.of("reaction"))
+
+
+def _joined(before: Hit, hit: Hit, part: Part, table: Places) -> bool:
+    """Whether the name stands beside one that is marked: to China and Russia."""
+    return part.before(hit, hit.start - before.end) in table.joiners
 
 
 def _marked(hit: Hit, part: Part, mark: Mark) -> bool:

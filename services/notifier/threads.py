@@ -1,0 +1,423 @@
+"""Which event a signal belongs to, and what it changes there (design, section 6). Values in, values out.
+
+place(signal, candidates, now, mint=...)
+  the item tells a candidate already  -> what does its new verdict change?   Joined | Advanced | Corrected | Withdrawn | Left
+  "no"                                -> Unplaced
+  same measure, same direction        -> Joined | Advanced | Corrected       (context: Joined only)
+  same measure, opposite direction    -> Reversed, or Held until it is sure
+  nothing like it                     -> Opened, or Held when its source may not open
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from schemas.events.event import EventSource, PolicyEvent, Relation
+from schemas.events.signal import Evidence, Facts, PolicySignal
+from services.notifier import likeness, material
+from services.notifier.likeness import Likeness
+
+NEAR = timedelta(days=5)
+"""The same act is told within five days (taxonomy 5.4)."""
+WINDOW = timedelta(days=180)
+"""How long a measure can rise to its next stage, or be reversed, and be known as the same."""
+HOLD = timedelta(hours=24)
+LATE = timedelta(days=7)
+"""A find that was published longer ago than this is history, unless the gazette has it."""
+_PLAN = timedelta(days=60)
+"""A plan that becomes a rule later than this, and names no document, is written anew; so is what undoes no product by name."""
+_REWRITE = timedelta(days=14)
+"""How long rewrites of one report, citing it, keep coming."""
+_UNORDERED = timedelta(minutes=15)
+"""Outlets' clocks and our queues do not order two reports that are this close."""
+_TURN = timedelta(days=30)
+"""How soon the opposite act for the same firms and group of products counts as undoing the first."""
+_UNDOING = ("shelve", "suspend", "rescind", "reinstate", "delay", "list_remove", "licence_revoke")
+_SOON = timedelta(hours=72)
+_QUOTED = 300
+"""Characters of any source that are passed on."""
+
+Headline = Callable[[Facts], str]
+Mint = Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The first signal of a new event."""
+
+    event: PolicyEvent
+    changes: tuple[str, ...]
+    fresh: bool
+    why_joined: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """One more source of a known event; nothing material."""
+
+    event: PolicyEvent
+    why_joined: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """Something material on the closed list was added to a known event."""
+
+    event: PolicyEvent
+    changes: tuple[str, ...]
+    fresh: bool
+    why_joined: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reversed:
+    """A new event that undoes a known one; it names it among its relations."""
+
+    event: PolicyEvent
+    changes: tuple[str, ...]
+    fresh: bool
+    why_joined: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What was told was wrong in its direction or imposer, or is denied."""
+
+    event: PolicyEvent
+    changes: tuple[str, ...]
+    fresh: bool
+    why_joined: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """The event stands on no verdict of tier 2 or better any more."""
+
+    event: PolicyEvent
+    changes: tuple[str, ...]
+    fresh: bool
+    why_joined: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Left:
+    """The item does not tell the event any more, which stands on others."""
+
+    event: PolicyEvent
+    changes: tuple[str, ...] = ()
+    fresh: bool = False
+    why_joined: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Held:
+    """Not told yet: it waits for a better source until then."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Unplaced:
+    """Belongs to no event, and opens none."""
+
+    reason: str
+
+
+Told = Opened | Joined | Advanced | Reversed | Corrected | Withdrawn | Left
+"""What brings a new version of an event."""
+Placement = Told | Held | Unplaced
+
+KINDS: dict[type[Told], str] = {Opened: "new", Advanced: "update", Reversed: "reversal", Corrected: "correction", Withdrawn: "withdrawal"}
+"""What is material, and the kind of alert it makes."""
+
+
+def place(
+    signal: PolicySignal,
+    candidates: Sequence[PolicyEvent],
+    now: datetime,
+    *,
+    mint: Mint,
+    held: Sequence[PolicySignal] = (),
+    headline: Headline = lambda facts: f"{facts.stage or 'rumour'}: {facts.action or 'other'}".upper(),
+) -> Placement:
+    """Where `signal` belongs among `candidates`. `held` are other signals that wait: two independent ones can confirm each other. `mint` gives a new event's id."""
+    desk = _Desk(signal, now, mint, headline)
+    home, source = next(((event, source) for event in candidates if event.status == "open" and (source := _source_in(event, signal.item.id))), (None, None))
+    if home and source and (again := desk.again(home, source)):
+        return again
+    if signal.verdict not in ("alert", "context"):
+        return Unplaced("its verdict is no")
+    others = [event for event in candidates if event.status == "open" and event is not home]
+    like = [(event, found) for event in others if (found := likeness.likeness(signal, event))]
+    rival = _rival(signal, like)
+    best = _best((event, found) for event, found in like if _joins(signal, event, found, rival))
+    if best is not None:
+        return desk.join(*best)
+    if signal.verdict == "context":
+        return Unplaced("context of no known event")
+    return desk.reverse(*rival, held) if rival is not None else desk.open()
+
+
+def rank(event: PolicyEvent, now: datetime) -> int:
+    """How loudly an event is told, 1 to 5: its severity, one more when it takes effect within 72 hours, one less when a single outlet reports it (taxonomy 5.3)."""
+    effective = (date.moment.at for date in event.facts.dates if date.kind == "effective")
+    soon = any(timedelta(0) <= at - now <= _SOON for at in effective)
+    alone = event.facts.stage in ("rumour", "reported") and event.origins <= 1
+    return min(5, max(1, (event.facts.severity or 3) + soon - alone))
+
+
+def is_fresh(signal: PolicySignal, first_seen_at: datetime | None = None) -> bool:
+    """Whether an alert may be pushed: no backfill, no replay, no late find of a source other than the gazette."""
+    item = signal.item
+    if item.backfill or item.replay:
+        return False
+    seen = first_seen_at or item.observed_at
+    return item.tier == 0 or item.published is None or seen - item.published.end <= LATE
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """One signal on the table, and what is needed to place it."""
+
+    signal: PolicySignal
+    now: datetime
+    mint: Mint
+    headline: Headline
+
+    @property
+    def tier(self) -> int:
+        return self.signal.item.tier
+
+    def open(self) -> Opened | Held:
+        if self.tier > 2:
+            return self._held("an aggregator alone opens no event")
+        if self.signal.facts.stage == "rumour":
+            return self._held("a rumour alone opens no event")
+        return Opened(self._new_event(()), ("opened",), is_fresh(self.signal))
+
+    def join(self, event: PolicyEvent, found: Likeness) -> Joined | Advanced | Corrected:
+        if self.signal.verdict == "context":
+            return Joined(self._version(event, event.facts, (), found.reasons), found.reasons)
+        if self._denies(event):
+            facts = event.facts.model_copy(update={"confidence": (event.facts.confidence or 0.6) / 2})
+            return Corrected(self._version(event, facts, ("denied",), found.reasons), ("denied",), is_fresh(self.signal), found.reasons)
+        return self._told(event, *material.merged(event.facts, self.signal.facts, self.tier), found.reasons)
+
+    def reverse(self, event: PolicyEvent, found: Likeness, held: Sequence[PolicySignal]) -> Reversed | Held:
+        if not _is_later(self.signal, event):
+            return self._held("told earlier than what it would reverse")
+        confirmed = {likeness.origin_of(other) for other in held if _confirms(other, event)} | {likeness.origin_of(self.signal)}
+        if self.signal.facts.stage == "rumour" or (self.tier > 1 and (self.tier > 2 or len(confirmed) < 2)):
+            return self._held("a reversal needs a leading source or two independent ones")
+        relation = Relation(event=event.id, relation="suspends" if self.signal.facts.action == "suspend" else "reverses")
+        reasons = (f"{relation.relation}:{event.slug}", *found.reasons)
+        return Reversed(self._new_event((relation,), reasons), ("opened",), is_fresh(self.signal), reasons)
+
+    def again(self, home: PolicyEvent, source: EventSource) -> Told | None:
+        """A newer verdict on an item that tells `home`. None when the item now tells the opposite while others still tell `home`: it is placed anew."""
+        stands = [other for other in home.sources if other is not source and other.verdict == "alert" and other.tier <= 2]
+        if self.signal.verdict not in ("alert", "context"):
+            return self._taken_back(home, stands)
+        if self.signal.verdict == "context":
+            return Joined(self._version(home, home.facts, (), source.why_joined), source.why_joined)
+        if stands and likeness.OPPOSITE.get(self.signal.facts.direction or "") == home.facts.direction:
+            return None
+        if stands:
+            return self._told(home, *material.merged(home.facts, self.signal.facts, self.tier), source.why_joined)
+        return self._told(home, self.signal.facts, material.replaced(home.facts, self.signal.facts), source.why_joined)
+
+    def _taken_back(self, home: PolicyEvent, stands: Sequence[EventSource]) -> Withdrawn | Left:
+        sources = tuple(source for source in home.sources if source.item != self.signal.item.id)
+        if stands:
+            return Left(self._next(home, home.facts, (), sources))
+        event = self._next(home, home.facts, ("withdrawn",), home.sources).model_copy(update={"status": "withdrawn"})
+        return Withdrawn(event, ("withdrawn",), fresh=not self.signal.item.replay)
+
+    def _told(self, event: PolicyEvent, facts: Facts, changes: tuple[str, ...], why: tuple[str, ...]) -> Joined | Advanced | Corrected:
+        source = _source_in(event, self.signal.item.id)
+        version = self._version(event, facts, changes, why)
+        fresh = is_fresh(self.signal, source.first_seen_at if source else None)
+        if not changes:
+            return Joined(version, why)
+        outcome = Corrected if {"direction_corrected", "imposer_corrected"} & set(changes) else Advanced
+        return outcome(version, changes, fresh, why)
+
+    def _denies(self, event: PolicyEvent) -> bool:
+        """An official word on a mere report that changes nothing itself."""
+        facts = self.signal.facts
+        official = (
+            self.tier <= 1
+            and facts.action == "clarify"
+            and facts.direction in ("neutral", None)
+            and material.rank_of(facts.stage) >= material.rank_of("announced")
+        )
+        return official and event.facts.action != "clarify" and event.facts.stage in ("rumour", "reported")
+
+    def _held(self, reason: str) -> Held:
+        return Held(self.now + HOLD, reason)
+
+    def _new_event(self, relations: tuple[Relation, ...], why: tuple[str, ...] = ()) -> PolicyEvent:
+        facts = self.signal.facts
+        return PolicyEvent(
+            id=self.mint(),
+            slug=slug(facts, likeness.told_at(self.signal)),
+            version=1,
+            headline=self.headline(facts),
+            facts=facts,
+            changes=("opened",),
+            relations=relations,
+            sources=(self._source(why),),
+            opened_at=self.now,
+            updated_at=self.now,
+        )
+
+    def _version(self, event: PolicyEvent, facts: Facts, changes: tuple[str, ...], why: tuple[str, ...]) -> PolicyEvent:
+        known = _source_in(event, self.signal.item.id)
+        source = self._source(why)
+        if known is None:
+            return self._next(event, facts, changes, (*event.sources, source))
+        source = source.model_copy(update={"first_seen_at": known.first_seen_at})
+        return self._next(event, facts, changes, tuple(source if other is known else other for other in event.sources))
+
+    def _next(self, event: PolicyEvent, facts: Facts, changes: tuple[str, ...], sources: tuple[EventSource, ...]) -> PolicyEvent:
+        return event.model_copy(
+            update={
+                "version": event.version + 1,
+                "facts": facts,
+                "headline": self.headline(facts) if facts != event.facts else event.headline,
+                "changes": changes,
+                "sources": sources,
+                "origins": max(1, len({likeness.origin_of(source) for source in sources if source.verdict == "alert"})),
+                "updated_at": self.now,
+            }
+        )
+
+    def _source(self, why: tuple[str, ...]) -> EventSource:
+        item = self.signal.item
+        return EventSource(
+            item=item.id,
+            outlet=item.outlet,
+            source=item.source,
+            url=item.url,
+            tier=item.tier,
+            verdict=self.signal.verdict,
+            language=self.signal.language.tag if self.signal.language.tag != "und" else item.language,
+            published=item.published,
+            first_seen_at=item.observed_at,
+            title=item.title,
+            origin=self.signal.facts.origin,
+            stage=self.signal.facts.stage,
+            evidence=tuple(_quoted(self.signal.evidence)),
+            why_joined=why,
+        )
+
+
+def slug(facts: Facts, at: datetime) -> str:
+    """A readable name such as us-2025-h20-shelve; not unique."""
+    subject = next(iter((*facts.products, *(company.id for company in facts.companies))), "chips")
+    parts = ((facts.imposers or ("xx",))[0], str(at.year), subject, facts.action or "other")
+    return "-".join(re.sub(r"[^a-z0-9]+", "-", part.casefold()).strip("-") for part in parts)
+
+
+def _source_in(event: PolicyEvent, item: str) -> EventSource | None:
+    return next((source for source in event.sources if source.item == item), None)
+
+
+def _best(like: Iterable[tuple[PolicyEvent, Likeness]]) -> tuple[PolicyEvent, Likeness] | None:
+    """The likeliest; of equals the latest."""
+    return max(like, key=lambda pair: (pair[1].points, pair[0].opened_at, pair[0].id), default=None)
+
+
+def _joins(signal: PolicySignal, event: PolicyEvent, found: Likeness, rival: tuple[PolicyEvent, Likeness] | None) -> bool:
+    """The same act, told near in time; or one measure on its way up; or a late rewrite of the old report."""
+    facts, old = signal.facts, event.facts
+    if likeness.OPPOSITE.get(facts.direction or "") == old.direction:
+        return False
+    if rival is not None and _between(signal, event, rival[0]) and not (found.has("instrument", "origin") or facts.action == old.action):
+        return False
+    if found.gap <= NEAR:
+        return _same_act(facts, old, found)
+    if found.gap > WINDOW and not found.has("instrument"):
+        return False
+    return found.has("instrument") or _is_rewrite(found) or (signal.verdict == "alert" and _is_next_stage(facts, old, found))
+
+
+def _same_act(facts: Facts, old: Facts, found: Likeness) -> bool:
+    """Near in time, words for one act may differ between families, but tariffs, seizures and fines are never the control itself."""
+    mine, theirs = likeness.family_of(facts.action), likeness.family_of(old.action)
+    return mine == theirs or found.has("instrument") or (found.has("product", "company") and not {mine, theirs} & {"tariff", "intervene", "enforce"})
+
+
+def _is_rewrite(found: Likeness) -> bool:
+    return found.gap <= _REWRITE and found.has("origin") and found.has("product") and found.has("action")
+
+
+def _is_next_stage(facts: Facts, old: Facts, found: Likeness) -> bool:
+    """The same measure, one step further: same imposer, same products or the same date of effect."""
+    rises = material.rank_of(facts.stage) > material.rank_of(old.stage) and (facts.action == old.action or found.gap <= _PLAN)
+    same = found.has("product") or (found.has("date") and found.has("group", "company"))
+    return rises and same and found.has("imposer") and likeness.family_of(facts.action) == likeness.family_of(old.action)
+
+
+def _rival(signal: PolicySignal, like: Iterable[tuple[PolicyEvent, Likeness]]) -> tuple[PolicyEvent, Likeness] | None:
+    """The latest event on the same measure in the opposite direction."""
+    if signal.verdict != "alert":
+        return None
+    opposite = likeness.OPPOSITE.get(signal.facts.direction or "")
+    rivals = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and _is_same_measure(signal.facts, found)]
+    return max(rivals, key=lambda pair: (_first_told(pair[0]), pair[1].points), default=None)
+
+
+def _is_same_measure(facts: Facts, found: Likeness) -> bool:
+    """Whether one undoes the other: by document, by product, or by group where the act is one that undoes."""
+    if found.has("instrument"):
+        return True
+    if not found.has("imposer") or found.gap > WINDOW:
+        return False
+    undoes = facts.action in _UNDOING
+    if found.has("product"):
+        return True
+    if found.has("group", "company"):
+        same_firms = found.has("group") and found.has("company") and found.gap <= _TURN
+        return found.has("target", "agency") and (same_firms or (undoes and found.gap <= _PLAN))
+    return undoes and found.gap <= NEAR
+
+
+def _between(signal: PolicySignal, event: PolicyEvent, rival: PolicyEvent) -> bool:
+    """Whether the opposite was told after `event` and before this signal."""
+    return _first_told(event) <= _first_told(rival) <= likeness.told_at(signal)
+
+
+def _first_told(event: PolicyEvent) -> datetime:
+    return min((likeness.told_at(source) for source in event.sources), default=event.opened_at)
+
+
+def _is_later(signal: PolicySignal, event: PolicyEvent) -> bool:
+    """Published after what it reverses was; a whole day counts by its end."""
+    published = signal.item.published
+    at = published.end if published and published.precision != "second" else likeness.told_at(signal)
+    return at >= _first_told(event) - _UNORDERED
+
+
+def _confirms(other: PolicySignal, event: PolicyEvent) -> bool:
+    """Whether a waiting signal of tier 2 or better tells the same reversal."""
+    if other.item.tier > 2 or likeness.OPPOSITE.get(other.facts.direction or "") != event.facts.direction:
+        return False
+    found = likeness.likeness(other, event)
+    return found is not None and _is_same_measure(other.facts, found) and _is_later(other, event)
+
+
+def _quoted(evidence: Iterable[Evidence]) -> Iterable[Evidence]:
+    """As much of the evidence as may be quoted; words given twice count once."""
+    words: dict[tuple[str, int, int], int] = {}
+    for each in evidence:
+        words[each.field, each.start, each.end] = each.end - each.start
+        if sum(words.values()) > _QUOTED:
+            return
+        yield each
