@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -64,6 +64,7 @@ class FakeBroker:
         self.committed: dict[tuple[str, Partition], int] = defaultdict(int)
         self.topics: dict[str, Topic] = {}
         self.calls: list[str] = []
+        self.full_topics: set[str] = set()
         self._failures: dict[str, list[_Failure]] = defaultdict(list)
         self._changed = asyncio.Event()
         self._spread = 0
@@ -123,13 +124,18 @@ class FakeBroker:
     async def ping(self) -> None:
         self._call("ping", None)
 
-    async def wait_for_change(self, timeout: timedelta) -> None:
-        """Until something is published, or `timeout` has passed by the fake clock at once."""
+    def full(self, topic: Topic) -> bool:
+        return topic.name in self.full_topics
+
+    async def change(self) -> None:
+        """Returns when something is published, or after a moment."""
         self._changed.clear()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), 0.01)
-        except TimeoutError:
-            self.clock.advance(timeout)
+
+    def _pending(self, call: str) -> bool:
+        """Whether a failure of that call has still to come."""
+        return any(failure.times > 0 for failure in self._failures[call])
 
     def _call(self, name: str, argument: Any) -> None:
         self.calls.append(name)
@@ -161,7 +167,7 @@ class FakeSubscription:
         self._broker._call("batch", max_records)
         batch = self._take(max_records)
         if not batch:
-            await self._broker.wait_for_change(max_wait)
+            await self._broker.change()
             batch = self._take(max_records)
         return batch
 
@@ -178,8 +184,8 @@ class FakeSubscription:
 
     async def rewind(self, batch: Batch) -> None:
         self._broker._call("rewind", batch)
-        for partition in batch.positions:
-            self._next.pop(partition, None)
+        for record in reversed(batch.records):
+            self._next[Partition(record.topic, record.partition or 0)] = record.offset or 0
 
     def pause(self) -> None:
         self.paused = True

@@ -1,6 +1,6 @@
 """News made for tests and benchmarks: items of distinct events among items that alert nobody. Same seed, same items.
 
-    mixed(1000, now=...) -> 1,000 pushed items: about a third alerts (each its own imposer, product and verb), the rest context and noise
+mixed(1000, now=...) -> 1,000 pushed items: about a third alerts (each its own imposer, product and verb), the rest context and noise
 """
 
 from __future__ import annotations

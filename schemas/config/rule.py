@@ -15,6 +15,7 @@ rules:
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
@@ -66,6 +67,11 @@ class Condition(Config):
     position: Position | None = Field(
         default=None, description="Where a term, phrase, regex or near must be seen; lead is the title and the first two sentences."
     )
+
+    @cached_property
+    def test(self) -> str | None:
+        """Which of the tests it is, None for a group."""
+        return next((name for name in TESTS if getattr(self, name) is not None), None)
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Condition:

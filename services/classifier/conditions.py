@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -10,12 +11,13 @@ from typing import Any
 
 import re2
 
-from schemas.config.rule import GROUPS, TESTS, Condition, Near
+from schemas.config.rule import GROUPS, Condition, Near
 from schemas.events.signal import Facts
 from services.classifier.document import Document
 from services.classifier.terms import Hit
 
 _NO_FACTS = Facts()
+_WIDE = re.compile("[\u2e80-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,10 +38,7 @@ class Match:
 
 def evaluate(condition: Condition, document: Document, facts: Facts = _NO_FACTS) -> Match | None:
     """What the condition saw, or None where it does not hold."""
-    for test in TESTS:
-        if getattr(condition, test) is not None:
-            return _CHECKS[test](condition, document, facts)
-    return _grouped(condition, document, facts)
+    return _CHECKS[condition.test](condition, document, facts) if condition.test else _grouped(condition, document, facts)
 
 
 def parts(condition: Condition) -> Iterator[Condition]:
@@ -67,15 +66,16 @@ def _grouped(condition: Condition, document: Document, facts: Facts) -> Match | 
 
 
 def _term(condition: Condition, document: Document, _: Facts) -> Match | None:
-    return _seen(condition, document, (hit for hit in document.hits if document.is_called(hit, condition.term or "")))
+    return _seen(condition, document, document.called.get(condition.term or "", ()))
 
 
 def _phrase(condition: Condition, document: Document, _: Facts) -> Match | None:
-    concept = f"phrase:{condition.phrase}"
-    return _seen(condition, document, (hit for hit in document.hits if hit.concept == concept))
+    return _seen(condition, document, document.called.get(f"phrase:{condition.phrase}", ()))
 
 
-def _seen(condition: Condition, document: Document, hits: Iterable[Hit]) -> Match | None:
+def _seen(condition: Condition, document: Document, hits: Sequence[Hit]) -> Match | None:
+    if not hits:
+        return None
     spans = {Span(hit.field, hit.start, hit.end) for hit in hits if _in_position(condition, document, hit.sentence)}
     return Match(tuple(sorted(spans))) if spans else None
 
@@ -107,8 +107,8 @@ def _compiled(pattern: str) -> re2._Regexp:
 def _near(condition: Condition, document: Document, _: Facts) -> Match | None:
     near = condition.near
     assert near is not None  # noqa: S101 evaluate looked
-    for anchor in document.hits:
-        if document.is_called(anchor, near.terms[0]) and _in_position(condition, document, anchor.sentence):
+    for anchor in document.called.get(near.terms[0], ()):
+        if _in_position(condition, document, anchor.sentence):
             others = [_closest(term, anchor, near, document) for term in near.terms[1:]]
             found = [hit for hit in others if hit is not None]
             if len(found) == len(others):
@@ -119,8 +119,8 @@ def _near(condition: Condition, document: Document, _: Facts) -> Match | None:
 def _closest(term: str, anchor: Hit, near: Near, document: Document) -> Hit | None:
     candidates = [
         (distance, hit)
-        for hit in document.hits
-        if document.is_called(hit, term) and hit.field == anchor.field and (hit.sentence == anchor.sentence or not near.same_sentence)
+        for hit in document.called.get(term, ())
+        if hit.field == anchor.field and (hit.sentence == anchor.sentence or not near.same_sentence)
         if (distance := _words_between(anchor, hit, document)) <= near.within
     ]
     return min(candidates, key=lambda pair: pair[0])[1] if candidates else None
@@ -129,8 +129,8 @@ def _closest(term: str, anchor: Hit, near: Near, document: Document) -> Hit | No
 def _words_between(one: Hit, other: Hit, document: Document) -> int:
     first, second = sorted((one, other), key=lambda hit: hit.start)
     between = document.folded(one.field).text[first.end : second.start]
-    wide = sum(char >= "\u2e80" for char in between)
-    return len("".join(" " if char >= "\u2e80" else char for char in between).split()) + wide // 2 if wide else len(between.split())
+    wide = len(_WIDE.findall(between))
+    return len(_WIDE.sub(" ", between).split()) + wide // 2
 
 
 def _fact(condition: Condition, _: Document, facts: Facts) -> Match | None:

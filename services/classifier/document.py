@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.events.news import NewsItem
@@ -40,12 +40,8 @@ class Document:
     sentences: tuple[Sentence, ...]
     hits: tuple[Hit, ...]
     language: LanguageGuess
-    names: Mapping[str, frozenset[str]]
-    """What each concept may be called: its id, its kind, `chip_company`."""
-
-    def is_called(self, hit: Hit, name: str) -> bool:
-        """Whether a rule means this hit by `name`."""
-        return name == hit.concept or name == hit.kind or name in self.names.get(hit.concept, ())
+    called: Mapping[str, Sequence[Hit]]
+    """The hits by what a rule may call them: their concept, their kind, `chip_company`."""
 
     def folded(self, field: str) -> Folded:
         """The field by its name, `title` or `text`."""
@@ -66,7 +62,15 @@ def read(item: NewsItem, terms: Terms, sighting: Sighting | None = None) -> Docu
     guess = language.guess(f"{item.title or ''} {item.text[:1000]}", item.language)
     sentences = _sentences(seen)
     hits = terms.find(seen, guess, [_place(seen, sentence) for sentence in sentences])
-    return Document(item, seen.title, seen.text, sentences, hits, guess, terms.names)
+    return Document(item, seen.title, seen.text, sentences, hits, guess, _called(hits, terms))
+
+
+def _called(hits: Sequence[Hit], terms: Terms) -> Mapping[str, Sequence[Hit]]:
+    called: dict[str, list[Hit]] = {}
+    for hit in hits:
+        for name in terms.names.get(hit.concept, (hit.concept, hit.kind)):
+            called.setdefault(name, []).append(hit)
+    return called
 
 
 def evidence(document: Document, fact: str, field: str, start: int, end: int, value: str | None = None) -> Evidence:

@@ -9,6 +9,7 @@ import re2
 
 from schemas.config.lexicon import Instrument
 from services.classifier.fold import fold
+from services.classifier.spelling import flatten
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Instruments:
     @classmethod
     def build(cls, written: Mapping[str, Instrument]) -> Instruments:
         """Compiles the patterns. Raises re2.error for one that RE2 refuses."""
-        literals = frozenset(fold(literal).text for instrument in written.values() for literal in instrument.literals)
+        literals = frozenset(flatten(fold(literal).text) for instrument in written.values() for literal in instrument.literals)
         return cls(literals, [(re2.compile(instrument.pattern), instrument.id) for instrument in written.values()])
 
     def find(self, folded: str) -> Iterator[tuple[str, int, int]]:

@@ -20,8 +20,9 @@ from schemas.config.rule import Condition, Rule, RuleFile
 from schemas.config.tables import Tables
 from schemas.events.news import NewsItem
 from services.classifier.conditions import parts
+from services.classifier.entries import NAMES, merge, names_of
 from services.classifier.tables import read_tables, table_files
-from services.classifier.terms import Terms, merge
+from services.classifier.terms import Terms
 from services.runtime.config_files import ConfigDir, content_hash, read_yaml
 from services.runtime.errors import Misconfigured
 
@@ -60,7 +61,7 @@ def load_ruleset(config: ConfigDir, *, now: datetime) -> Ruleset:
     tables = _kept(read_tables, config, problems)
     if lexicon is None or files is None or tables is None:
         raise Misconfigured(*problems)
-    if problems := [*_problems(files, Terms.build(lexicon))]:
+    if problems := [*_problems(files, NAMES.union(*names_of(lexicon).values()))]:
         raise Misconfigured(*problems)
     rules = tuple(sorted((rule for file in files.values() for rule in file.rules if rule.status != "retired"), key=lambda rule: rule.id))
     terms = Terms.build(lexicon, phrases=phrases(rules), openers=openers(rules))
@@ -121,8 +122,7 @@ def _hash(config: ConfigDir) -> str:
     return content_hash(paths)[:16]
 
 
-def _problems(files: Mapping[Path, RuleFile], terms: Terms) -> Iterator[str]:
-    known = frozenset().union(*terms.names.values())
+def _problems(files: Mapping[Path, RuleFile], known: frozenset[str]) -> Iterator[str]:
     seen: dict[str, Path] = {}
     for path, file in files.items():
         for place, rule in enumerate(file.rules):

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from services.classifier.fold import fold
 
@@ -29,21 +30,26 @@ class Spelling:
     literal: str
     starts: bool = True
     ends: bool = True
-    rest: re.Pattern[str] | None = None
+    rest: str | None = None
     article: bool = False
     exact: str | None = None
     name: bool = False
 
-    def end_at(self, flat: str, start: int, end: int) -> int:
-        """Where the term ends that was sighted at `flat[start:end]`, or -1 when its edges do not fit."""
+    def fit(self, flat: str, start: int, end: int) -> tuple[int, int] | None:
+        """The span of the term that was sighted at `flat[start:end]`, whole words where it has stars, or None when its edges do not fit."""
         if self.rest is not None:
-            found = self.rest.match(flat, start)
+            found = _compiled(self.rest).match(flat, start)
             if found is None:
-                return -1
+                return None
             end = found.end()
-        if self.starts and start and not self._starts_at(flat, start):
-            return -1
-        return self._ends_at(flat, end) if self.ends and end < len(flat) else end
+        if self.starts:
+            if start and not self._starts_at(flat, start):
+                return None
+        else:
+            start = word_start(flat, start) if is_letter(flat[start]) else start
+        if not self.ends:
+            return start, word_end(flat, end) if is_letter(flat[end - 1]) else end
+        return (start, end) if end == len(flat) or self._ends_at(flat, end) else None
 
     def _starts_at(self, flat: str, start: int) -> bool:
         first, before = flat[start], flat[start - 1]
@@ -63,15 +69,19 @@ class Spelling:
             return False
         return _PROCLITICS.fullmatch(glued) is not None or (self.literal[0] in "يتن" and _FUTURE.fullmatch(glued) is not None)
 
-    def _ends_at(self, flat: str, end: int) -> int:
+    def _ends_at(self, flat: str, end: int) -> bool:
         last, after = flat[end - 1], flat[end]
         if not (is_letter(last) and is_letter(after)):
-            return end
+            return True
         if is_arabic(last):
-            return end if _ENDINGS.fullmatch(flat, end, word_end(flat, end)) and len(self.literal) >= 3 else -1
-        if self.name and after == "s" and not (end + 1 < len(flat) and is_letter(flat[end + 1])):
-            return end  # the bare genitive of German and Dutch: Chinas, Trumps
-        return -1
+            return len(self.literal) >= 3 and _ENDINGS.fullmatch(flat, end, word_end(flat, end)) is not None
+        return self.name and after == "s" and not (end + 1 < len(flat) and is_letter(flat[end + 1]))  # the bare genitive of German and Dutch: Chinas
+
+
+@cache
+def _compiled(rest: str) -> re.Pattern[str]:
+    """Compiled when it is first tried: most never are, and all together cost a quarter of a second."""
+    return re.compile(rest)
 
 
 def flatten(folded: str) -> str:
@@ -112,7 +122,7 @@ def _spelling(folded: str, exact: str | None, name: bool) -> Spelling:
         return Spelling(folded.strip("*"), not folded.startswith("*"), not folded.endswith("*"), exact=exact, name=name)
     rest = _pattern(words[1:])
     first = re.escape(words[0].strip("*")) + (r"\w*" if words[0].endswith("*") else "")
-    return Spelling(words[0].strip("*"), not words[0].startswith("*"), not words[-1].endswith("*"), re.compile(first + rest), exact=exact, name=name)
+    return Spelling(words[0].strip("*"), not words[0].startswith("*"), not words[-1].endswith("*"), first + rest, exact=exact, name=name)
 
 
 def _pattern(words: list[str]) -> str:
@@ -135,7 +145,7 @@ def _arabic(folded: str, exact: str | None) -> Spelling:
     for word in others:
         bare = word.removeprefix("ال") if len(word) >= 5 else word
         rest += " (?:ال)?" + re.escape(bare).replace(r"\*", r"\w*")
-    return Spelling(literal, ends=not folded.endswith("*"), rest=re.compile(rest), article=article, exact=exact)
+    return Spelling(literal, ends=not folded.endswith("*"), rest=rest, article=article, exact=exact)
 
 
 def is_letter(char: str) -> bool:

@@ -13,15 +13,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from schemas.config.duration import Duration, format_duration
 from services.runtime.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from services.runtime.worker import WorkerSettings
 
 PREFIX = "CHIPWIRE_"
 SECRETS_DIR = "CHIPWIRE_SECRETS_DIR"
@@ -64,8 +68,8 @@ class RuntimeSettings(Settings):
 
     broker: str = "embedded:"
     """Where records flow: `embedded:` (one file under the data directory), `embedded:PATH`, or `kafka://host:9092[,host:9092]`."""
-    store: SecretStr = SecretStr("sqlite:///var/chipwire.db")
-    """Database URL: `sqlite:///path` or `postgresql://user:password@host/name`."""
+    store: SecretStr = SecretStr("")
+    """Database URL: `sqlite:///path` or `postgresql://user:password@host/name`. Default: the file `chipwire.db` in the data directory."""
     data_dir: Path = Path("var")
     """Directory of the files that chipwire keeps."""
     config: Path | None = None
@@ -84,14 +88,6 @@ class RuntimeSettings(Settings):
     """How long stopping may take before work in hand is given up."""
     start_limit: Duration = timedelta(minutes=2)
     """How long to wait at start for the broker and the database before giving up with exit code 4."""
-    batch_records: int = Field(default=500, ge=1, le=10_000)
-    """Most records a worker takes in hand at once."""
-    batch_wait: Duration = timedelta(seconds=1)
-    """Longest time a worker waits for records before it looks whether it should stop."""
-    batch_limit: Duration = timedelta(minutes=2)
-    """A batch that takes longer makes the process unhealthy."""
-    stop_loss: int = Field(default=100, ge=1)
-    """So many bad records in a row mean a bad release: the process stops with exit code 3 and commits none of them."""
     kafka_sasl: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
     """How to log in to Kafka; empty for not at all."""
     kafka_username: str = ""
@@ -106,8 +102,52 @@ class RuntimeSettings(Settings):
     """Our own certificate, for mutual TLS."""
     kafka_key_file: Path | None = None
     """The key of our own certificate."""
-    embedded_full_sync: bool = False
-    """Whether the embedded broker survives power loss too, at a seventh of the speed; it always survives a killed process."""
+    embedded_power_safe: bool = False
+    """Whether the embedded broker loses nothing when the power fails, at a seventh of the speed. A killed process never loses anything."""
+    embedded_max_bytes: int = Field(default=2 * 1024**3, ge=10_000_000)
+    """Size of the embedded broker's file at which publishers wait for readers that are behind."""
+    allow_networks: Words = ()
+    """Networks that requests may go to although the address guard denies them, such as `10.1.0.0/16` for receivers of your own."""
+
+    @property
+    def store_url(self) -> str:
+        """The database URL, the default filled in."""
+        return self.store.get_secret_value() or f"sqlite:///{self.data_dir / 'chipwire.db'}"
+
+    @property
+    def allowed(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The allowed networks."""
+        return tuple(ip_network(word) for word in self.allow_networks)
+
+    @field_validator("allow_networks")
+    @classmethod
+    def _are_networks(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        for word in words:
+            try:
+                ip_network(word)
+            except ValueError as exc:
+                raise ValueError(f"{word!r} is no network; expected one such as 10.1.0.0/16 or fd00::/8") from exc
+        return words
+
+
+class ConsumerSettings(Settings):
+    """What a service that consumes has besides its own."""
+
+    batch_records: int = Field(default=500, ge=1, le=10_000)
+    """Most records a worker takes in hand at once."""
+    batch_wait: Duration = timedelta(seconds=1)
+    """Longest time a worker waits for records before it looks whether it should stop."""
+    batch_limit: Duration = timedelta(minutes=2)
+    """A batch that takes longer makes the process unhealthy."""
+    stop_loss: int = Field(default=100, ge=1)
+    """So many bad records in a row mean a bad release: the process stops with exit code 3 and commits none of them."""
+
+    @property
+    def worker(self) -> WorkerSettings:
+        """As the worker takes them."""
+        from services.runtime.worker import WorkerSettings  # the loop and its libraries are no business of who only reads settings
+
+        return WorkerSettings(self.batch_records, self.batch_wait, self.batch_limit, self.stop_loss)
 
 
 S = TypeVar("S", bound=Settings)
