@@ -10,7 +10,6 @@ from schemas.config.base import Config
 from schemas.events.signal import ACTIONS, COMPANY_ROLES, DIRECTIONS, STAGES
 
 
-
 def _one_of(words: tuple[str, ...]) -> Any:
     """A word of a closed list of the contract (`schemas/events/signal.py`), which stays the only place that spells the list."""
 

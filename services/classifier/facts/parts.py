@@ -51,7 +51,9 @@ def parts(document: Document, names: Mapping[str, frozenset[str]]) -> tuple[Part
     hits: dict[int, list[Hit]] = defaultdict(list)
     for hit in document.hits:
         hits[hit.sentence].append(hit)
-    return tuple(_part(document, sentence, tuple(hits[sentence.index][:MOST_HITS]), place, names) for place, sentence in enumerate(document.sentences[:MOST_SENTENCES]))
+    return tuple(
+        _part(document, sentence, tuple(hits[sentence.index][:MOST_HITS]), place, names) for place, sentence in enumerate(document.sentences[:MOST_SENTENCES])
+    )
 
 
 def _part(document: Document, sentence: Sentence, hits: tuple[Hit, ...], place: int, names: Mapping[str, frozenset[str]]) -> Part:
