@@ -25,7 +25,11 @@ _SAME = {
     "‘’‚‛ʼʻ`´": "'", "“”„‟«»「」『』《》〈〉": '"', "‐‑‒–—―−": "-", "ё": "е", "ı": "i", "\t\r\v\f\x85": " ", "\u2028\u2029": "\n", "・･": "·",
     "٠۰": "0", "١۱": "1", "٢۲": "2", "٣۳": "3", "٤۴": "4", "٥۵": "5", "٦۶": "6", "٧۷": "7", "٨۸": "8", "٩۹": "9",
 }  # fmt: skip
-_LETTERS: dict[int, str | None] = {ord(char): same for chars, same in _SAME.items() for char in chars} | {ord(mark): None for mark in _DROPPED}
+_LETTERS: dict[int, str | None] = {
+    **{ord(char): same for chars, same in _SAME.items() for char in chars},
+    **dict.fromkeys(map(ord, _DROPPED)),
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),  # half a character, which no encoding takes
+}
 _HIDDEN = dict.fromkeys(map(ord, _INVISIBLE))
 
 _LETTER = re.compile("[" + "".join(map(re.escape, map(chr, _LETTERS))) + "]")

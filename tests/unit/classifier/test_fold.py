@@ -37,6 +37,7 @@ _MESSY = st.lists(st.one_of(_CURIOUS, st.text(max_size=3)), max_size=30).map("".
         ("Weiße  Straße\n\n \n auf", "weisse strasse\nauf"),
         ("ｶﾞﾘｳﾑ", "ガリウム"),
         ("बाज़ार", "बाजार"),
+        ("half \ud800 a character", "half \ufffd a character"),
     ],
 )
 def test_what_looks_the_same_is_the_same(source: str, folded: str) -> None:
