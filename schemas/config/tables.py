@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from schemas.config.base import Config
+from schemas.events.signal import ACTIONS, COMPANY_ROLES, DIRECTIONS, STAGES
 
-Action = Literal[
-    "tighten", "loosen", "exempt", "shelve", "delay", "suspend", "rescind", "reinstate", "extend", "propose", "clarify", "list_add", "list_remove",
-    "licence_grant", "licence_deny", "licence_revoke", "restrict_import", "intervene", "enforce", "tariff", "other",
-]  # fmt: skip
-Direction = Literal["tighten", "loosen", "neutral", "mixed"]
-Stage = Literal["rumour", "reported", "proposed", "announced", "published", "in_force", "suspended", "court_blocked", "withdrawn", "expired", "repealed"]
-Role = Literal["seller", "buyer", "maker", "listed", "licensee"]
+
+def _one_of(words: tuple[str, ...]) -> Any:
+    """A word of a closed list of the contract (`schemas/events/signal.py`), which stays the only place that spells the list."""
+
+    def check(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return value
+
+    return AfterValidator(check), Field(json_schema_extra={"enum": list(words)})
+
+
+Action = Annotated[str, *_one_of(ACTIONS)]
+Direction = Annotated[str, *_one_of(DIRECTIONS)]
+Stage = Annotated[str, *_one_of(STAGES)]
+Role = Annotated[str, *_one_of(COMPANY_ROLES)]
 
 
 class Outcome(Config):
@@ -103,7 +113,8 @@ class Places(Config):
 
     target: Mark
     imposer: Mark
-    weights: dict[Literal["agency", "person", "subject", "named", "marked", "home", "origin"], float] = Field(description="What each sign adds.")
+    weights: dict[str, float] = Field(description="What each sign adds: agency, person, subject, named, marked, home, origin.")
+    articles: tuple[str, ...] = Field(description="Folded articles that may stand between a word and the name it marks.")
     joiners: tuple[str, ...] = Field(description="Folded words between two names that share a part: to China and Russia.")
     region: str = Field(description="Concept of words for states that are hit and not named: parts of the Middle East.")
     least_target: float = Field(description="A state counts as hit from this weight on.")
@@ -156,15 +167,14 @@ class Feature(Config):
 
 
 class Score(Config):
-    """A line through the features: the sum of weights, squashed to 0..1, cut twice."""
+    """A line through the features: the sum of weights, squashed to 0..1, and cut."""
 
     features: dict[str, Feature] = Field(description="Besides these there are those that the classifier computes: see `services/classifier/score.py`.")
     intercept: float
     weights: dict[str, float] = Field(description="Feature -> weight. A feature without one does not count.")
     alert: float = Field(gt=0, lt=1, description="From this score on an item alerts.")
-    context: float = Field(gt=0, lt=1, description="From this score on it is context, where it has a subject and a lever.")
     must: tuple[tuple[Feature, ...], ...] = Field(description="What an alert must have besides its score: one of each group.")
-    topic: tuple[Feature, ...] = Field(description='What an item must have to be more than "no": a subject and a lever.')
+    topic: tuple[Feature, ...] = Field(description="What an item must have to be context where it does not alert: a subject and a lever.")
 
 
 class Tables(Config):

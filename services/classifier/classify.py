@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.config.rule import Rule
-from schemas.config.tables import Feature, Score
+from schemas.config.tables import Score
 from schemas.events.news import NewsItem
 from schemas.events.signal import Evidence, Facts, LanguageGuess, RuleHit
 from services.classifier import conditions
@@ -22,6 +22,7 @@ from services.classifier.facts.severity import confidence
 from services.classifier.rules import Ruleset
 from services.classifier.score import features, is_seen, score
 
+NO_FACTS = Facts()
 UNKNOWN = LanguageGuess(tag="und", confidence=0.0)
 CAUTIOUS_FIRST = ("no", "context", "alert")
 """Where rules disagree the most cautious counts: a rule that knows why something is no news was written against one that alerts too much."""
@@ -43,7 +44,7 @@ class Verdict:
     verdict: str
     score: float
     language: LanguageGuess
-    facts: Facts = Facts()
+    facts: Facts = NO_FACTS
     evidence: tuple[Evidence, ...] = ()
     rules: tuple[RuleHit, ...] = ()
     trace: Trace = Trace("gate: no subject with a lever")
@@ -83,21 +84,17 @@ def _decide(found: Findings, reached: float, active: Sequence[Rule], table: Scor
 
 
 def _by_score(found: Findings, reached: float, table: Score) -> tuple[str, str]:
-    if not _has(table.topic, found):
-        return "no", "no subject with a lever"
-    if reached >= table.alert and found.change is not None and _may_alert(found, table):
+    if reached < table.alert:
+        reason = f"score {reached:.2f} below {table.alert}"
+    elif found.change is None or not _may_alert(found, table):
+        reason = f"score {reached:.2f}, but the lead names no change of a lever on chips"
+    else:
         return "alert", f"score {reached:.2f} reaches {table.alert}"
-    if reached >= table.alert:
-        return "context", f"score {reached:.2f}, but its lead names no change of a lever on chips"
-    return ("context" if reached >= table.context else "no"), f"score {reached:.2f} below {table.alert}"
+    return "context" if all(is_seen(feature, found) for feature in table.topic) else "no", reason
 
 
 def _may_alert(found: Findings, table: Score) -> bool:
     return all(any(is_seen(feature, found) for feature in group) for group in table.must)
-
-
-def _has(features: Sequence[Feature], found: Findings) -> bool:
-    return all(is_seen(feature, found) for feature in features)
 
 
 def _set(facts: Facts, active: Sequence[Rule]) -> Facts:

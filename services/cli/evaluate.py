@@ -88,9 +88,13 @@ def table(figures: dict[str, Any]) -> str:
     low, high = alert["ci95"]
     console.print(f"{figures['data']['items']} items, {figures['data']['alerts']} alerts, ruleset {figures['ruleset']}, {figures['items_per_second']} items/s")
     console.print(f"alert  F1 {alert['f1']:.3f} ({low:.3f} to {high:.3f})  precision {alert['precision']:.3f}  recall {alert['recall']:.3f}")
-    console.print(f"threads  B-cubed F1 {threads['b3']['f1']:.3f} (trivial rule {threads['trivial_b3_f1']:.3f})  pushes per event {threads['pushes_per_event']:.2f}")
+    console.print(
+        f"threads  B-cubed F1 {threads['b3']['f1']:.3f} (trivial rule {threads['trivial_b3_f1']:.3f})  pushes per event {threads['pushes_per_event']:.2f}"
+    )
     console.print(_grid(Table("fact", "n", "right", "right of all"), [(name, *map(str, fact.values())) for name, fact in figures["facts"].items()]))
-    console.print(_grid(Table("language", "alerts", "precision", "recall", "F1"), [(tag, *map(str, row.values())) for tag, row in figures["by_language"].items()]))
+    console.print(
+        _grid(Table("language", "alerts", "precision", "recall", "F1"), [(tag, *map(str, row.values())) for tag, row in figures["by_language"].items()])
+    )
     console.print(_grid(Table("id", "gold", "found", "why"), [tuple(map(str, error.values())) for error in figures["errors"][:20]]))
     return out.getvalue()
 

@@ -112,4 +112,3 @@ def parse_line(raw: bytes, *, labels: bool = False) -> Line:
     if labels and line.gold not in VERDICTS:
         raise ValueError(f"class is {line.gold!r}; expected one of {', '.join(VERDICTS)}")
     return line
-

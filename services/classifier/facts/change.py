@@ -102,7 +102,8 @@ def _nested(change: Change, verbs: Classed, table: Changes, window: int) -> Chan
         if verb_class in table.denied and change.outcome.direction == "tighten" and verb.start < change.verb.start:
             return replace(change, outer=verb, outcome=DENIED)
         if verb_class in table.outer and change.outcome.direction == "loosen" and change.verb_class not in table.outer:
-            return replace(change, outer=verb, outcome=_turned(change.outcome, table.matrix[verb_class]))
+            sure = max(change.strength, table.strength.get(verb_class, 0.0))
+            return replace(change, outer=verb, outcome=_turned(change.outcome, table.matrix[verb_class]), strength=sure)
     return change
 
 
@@ -128,7 +129,9 @@ def settled(change: Change, table: Changes) -> Outcome:
 
 
 def distance(one: Hit, other: Hit) -> int | None:
-    """Characters between two hits; none where they overlap: a word does not act on itself."""
+    """Characters between two hits; none where they overlap: a word does not act on itself. A verb that splits (hebt ... auf) may hold its object."""
+    if one.start < other.start and other.end < one.end:
+        return 0
     if one.start < other.end and other.start < one.end:
         return None
     return max(one.start - other.end, other.start - one.end)

@@ -13,6 +13,10 @@ MOST_SENTENCES = 40
 """What a change is, an article says early; a book is not read to its end."""
 
 
+MOST_HITS = 80
+"""So many hits of a sentence are weighed: real ones have fewer, and pairs of verbs and objects grow with their square."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A sentence with what was found in it. `place` counts from 0; the title, where there is one, is 0. `concepts` holds the kinds too."""
@@ -26,6 +30,10 @@ class Part:
     def of(self, kind: str) -> Iterator[Hit]:
         """The hits of a kind, in order."""
         return (hit for hit in self.hits if hit.kind == kind)
+
+    def words(self, hit: Hit) -> str:
+        """The folded words of a hit."""
+        return self.text[hit.start - self.sentence.start : hit.end - self.sentence.start]
 
     def before(self, hit: Hit, length: int) -> str:
         """The folded words right before a hit, within the sentence."""
@@ -43,7 +51,9 @@ def parts(document: Document, names: Mapping[str, frozenset[str]]) -> tuple[Part
     hits: dict[int, list[Hit]] = defaultdict(list)
     for hit in document.hits:
         hits[hit.sentence].append(hit)
-    return tuple(_part(document, sentence, tuple(hits[sentence.index]), place, names) for place, sentence in enumerate(document.sentences[:MOST_SENTENCES]))
+    return tuple(
+        _part(document, sentence, tuple(hits[sentence.index][:MOST_HITS]), place, names) for place, sentence in enumerate(document.sentences[:MOST_SENTENCES])
+    )
 
 
 def _part(document: Document, sentence: Sentence, hits: tuple[Hit, ...], place: int, names: Mapping[str, frozenset[str]]) -> Part:

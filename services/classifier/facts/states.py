@@ -77,15 +77,15 @@ def _read(part: Part, weight: float, change: Change | None, table: Places, lexic
         if hit.kind not in ("agency", "person", "country") or _reacts(hit, part):
             continue
         state = state_of(hit, lexicon)
-        if state is None:
+        if state is None or _is_of_another(hit, state, part):
             continue
         if hit.kind != "country":
             signs.add("imposers", state, table.weights[hit.kind] * weight, part, hit)
-        elif _marked(hit, part, table.target) or (before is not None and _joined(before, hit, part, table)):
+        elif _marked(hit, part, table.target, table.articles) or (before is not None and _joined(before, hit, part, table)):
             signs.add("targets", state, table.weights["marked"] * weight, part, hit)
             before = hit
         else:
-            leads = first or _marked(hit, part, table.imposer) or (change is not None and part is change.part and hit.end <= change.verb.start)
+            leads = first or _marked(hit, part, table.imposer, table.articles) or (change is not None and part is change.part and hit.end <= change.verb.start)
             signs.add("imposers", state, table.weights["subject" if leads else "named"] * weight, part, hit)
             signs.add("targets", state, table.weights["named"] * weight * (0.5 if leads else 1.0), part, hit)
         first = False
@@ -103,6 +103,11 @@ def state_of(hit: Hit, lexicon: LexiconFile) -> str | None:
     return of if of in lexicon.countries else None
 
 
+def _is_of_another(hit: Hit, state: str, part: Part) -> bool:
+    """Whether a body bears the name of another state right before its own: 美商务部 is no ministry of China."""
+    return hit.kind == "agency" and any(other.kind == "country" and other.end == hit.start and other.concept != state for other in part.hits)
+
+
 def _reacts(hit: Hit, part: Part) -> bool:
     return any(0 <= reaction.start - hit.end <= REACTION_REACH for reaction in part.of("reaction"))
 
@@ -112,8 +117,10 @@ def _joined(before: Hit, hit: Hit, part: Part, table: Places) -> bool:
     return part.before(hit, hit.start - before.end) in table.joiners
 
 
-def _marked(hit: Hit, part: Part, mark: Mark) -> bool:
-    before, own, after = part.before(hit, 12), part.text[hit.start - part.sentence.start : hit.end - part.sentence.start], part.after(hit, 8)
+def _marked(hit: Hit, part: Part, mark: Mark, articles: Sequence[str]) -> bool:
+    before, own, after = part.before(hit, 12), part.words(hit), part.after(hit, 8)
+    for article in articles:
+        before = before.removesuffix(article)
     return before.endswith(mark.before) or own.startswith(mark.within) or after.startswith(mark.after)
 
 
@@ -139,6 +146,6 @@ def _targets(signs: Signs, imposers: tuple[str, ...], table: Places) -> tuple[st
 def _agency(parts: Sequence[Part], news: Sequence[float], imposers: tuple[str, ...], lexicon: LexiconFile) -> tuple[str | None, tuple[Quote, ...]]:
     for _, part in sorted(zip(news, parts, strict=True), key=lambda pair: -pair[0]):
         for hit in part.of("agency"):
-            if imposers and lexicon.agencies[hit.concept].country == imposers[0] and not _reacts(hit, part):
+            if imposers and lexicon.agencies[hit.concept].country == imposers[0] and not (_reacts(hit, part) or _is_of_another(hit, imposers[0], part)):
                 return hit.concept, (quote("agency", hit.concept, part, hit),)
     return None, ()
