@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from schemas.config.lexicon import Concept, Country, Gate, LexiconFile, Product
 from services.classifier.document import Document, evidence, read
 from services.classifier.entries import merge
-from services.classifier.terms import Terms
+from services.classifier.terms import MOST_CHARACTERS, MOST_HITS, Terms
 from tests import make
 
 
@@ -161,6 +161,13 @@ def test_the_gate_wants_something_of_every_group() -> None:
     assert passes("A ban on chips")
     assert not passes("A bank of chips")
     assert passes("A new quota rule")
+
+
+def test_of_a_text_made_of_matches_the_beginning_is_read(terms: Terms) -> None:
+    document = read(make.news_item(title="H20 " * 50_000, text="US bans Nvidia H20 出口管制 中国商务部 " * 50_000), terms)
+
+    assert len(document.hits) == MOST_HITS
+    assert len(document.text.source) == MOST_CHARACTERS
 
 
 def test_an_id_in_two_files_is_refused() -> None:
