@@ -11,9 +11,9 @@ import structlog
 from schemas.config.source import Source
 from services.ingester.expect import silent_for
 from services.ingester.metrics import IngesterMetrics
-from services.ingester.waiting import pause
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
+from services.runtime.retry import pause
 from services.store import ingest
 from services.store.engine import Store
 from services.store.ingest import SourceState
@@ -41,7 +41,7 @@ class Housekeeping:
                 await self.look()
             except Unavailable as exc:
                 log.warning("housekeeping_put_off", why=str(exc))
-            await pause(EVERY, self._clock, stop)
+            await pause(EVERY, clock=self._clock, stop=stop)
 
     async def look(self) -> None:
         """Once. Raises Unavailable."""

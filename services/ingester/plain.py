@@ -12,7 +12,7 @@ MOST_MARKUP = 400_000
 
 _MARKUP = re.compile(r"<[a-zA-Z/!][^<>]*>|&(?:#\d+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);")
 _UNWANTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\ufeff]")
-_BREAK = re.compile(r"[ \t]*(?:\r\n|[\r\n\x85\u2028\u2029])\s*")
+_BREAK = re.compile(r" ?[\r\n\x85\u2028\u2029]\s*")
 _SPACE = re.compile(r"[ \t\xa0\u2002-\u200a\u202f\u205f]+")
 _SILENT = ("script", "style", "noscript", "template", "iframe", "svg", "head")
 _BLOCKS = {"address", "article", "blockquote", "br", "dd", "div", "dl", "dt", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
@@ -28,7 +28,7 @@ def plain(text: str | None, longest: int) -> str:
     words = _UNWANTED.sub("", text[:MOST_MARKUP])
     if _MARKUP.search(words):
         words = _UNWANTED.sub("", _words(words))
-    return _SPACE.sub(" ", _BREAK.sub("\n", words)).strip()[:longest].rstrip()
+    return _BREAK.sub("\n", _SPACE.sub(" ", words)).strip()[:longest].rstrip()
 
 
 def one_line(text: str | None, longest: int) -> str:

@@ -23,9 +23,9 @@ from services.ingester.expect import too_many
 from services.ingester.metrics import IngesterMetrics
 from services.ingester.settings import IngesterSettings
 from services.ingester.visit import Visit, Visitor
-from services.ingester.waiting import cancel, pause
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
+from services.runtime.retry import pause
 from services.store import ingest
 from services.store.engine import Store
 from services.store.ingest import SourceState
@@ -60,13 +60,13 @@ class Poller:
         try:
             while not stop.is_set():
                 under_way |= await self._start(self._settings.visits_at_once - len(under_way))
-                await pause(await self._until_due(len(under_way)), self._clock, stop, *under_way)
+                await self._wait(stop, under_way)
                 under_way = {visit for visit in under_way if not _over(visit)}
                 if not under_way:
                     self._tell_unreachable()
             await asyncio.gather(*under_way)
         finally:
-            await cancel(under_way)
+            await _cancel(under_way)
 
     async def _start(self, free: int) -> set[asyncio.Task[None]]:
         try:
@@ -84,6 +84,14 @@ class Poller:
         if not free or not sources:
             return []
         return await self._store.run(lambda db: ingest.claim(db, sources, limit=free, lease=self._settings.visit_lease, token=self._token, now=now))
+
+    async def _wait(self, stop: asyncio.Event, under_way: set[asyncio.Task[None]]) -> None:
+        """Until something is due, a visit has ended, or it is time to stop."""
+        due = asyncio.create_task(pause(await self._until_due(len(under_way)), clock=self._clock, stop=stop), name="ingester until due")
+        try:
+            await asyncio.wait({due, *under_way}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _cancel({due})
 
     async def _until_due(self, under_way: int) -> timedelta:
         if under_way >= self._settings.visits_at_once:
@@ -179,3 +187,9 @@ def _over(visit: asyncio.Task[None]) -> bool:
     if visit.done():
         visit.result()
     return visit.done()
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

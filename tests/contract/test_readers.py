@@ -72,3 +72,18 @@ def test_no_bytes_break_a_reader(reader: str, body: bytes) -> None:
     except Malformed:
         return
     to_items(reading.entries, source(reader), NOW)
+
+
+@pytest.mark.parametrize("name", SAME_STORIES)
+@given(data=st.data())
+def test_a_damaged_page_gives_what_is_left_or_is_malformed(name: str, data: st.DataObject) -> None:
+    whole, reader = (FEEDS / name).read_bytes(), SAME_STORIES[name]
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, min(len(whole), start + 400)))
+    damaged = whole[:start] + data.draw(st.binary(max_size=20)) + whole[end:]
+
+    try:
+        reading = READERS[reader](Page(damaged, URL), source(reader))
+    except Malformed:
+        return
+    assert len(to_items(reading.entries, source(reader), NOW)) <= 4

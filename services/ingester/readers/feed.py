@@ -20,6 +20,7 @@ from services.ingester.readers.webpage import is_web_page
 from services.runtime.errors import Malformed
 
 MOST_ENTRIES = 2_000
+MOST_REPAIRS = 50_000
 
 _ENTITY = re.compile(rb"<!ENTITY\b", re.IGNORECASE)
 _AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)(?:(?P<name>[a-zA-Z][a-zA-Z0-9]{0,30});)?")
@@ -30,7 +31,7 @@ _ROOTS = {"rss", "RDF", "feed"}
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _BASE = "{http://www.w3.org/XML/1998/namespace}base"
 _CORE = {None, "http://purl.org/rss/1.0/", "http://my.netscape.com/rdf/simple/0.9/", "http://www.w3.org/2005/Atom", "http://purl.org/atom/ns#"}
-_PREFIXES = {"http://purl.org/dc/elements/1.1/": "dc", "http://purl.org/rss/1.0/modules/content/": "content"}
+_PREFIXES: dict[str | None, str] = {"http://purl.org/dc/elements/1.1/": "dc", "http://purl.org/rss/1.0/modules/content/": "content"}
 
 Fields = dict[str, list[Any]]
 
@@ -48,18 +49,21 @@ def read(page: Page, source: Source) -> Reading:
 
 
 def _read(page: Page, source: Source, *, recover: bool = False) -> Reading:
-    encoding = None if _DECLARED.match(page.body.removeprefix(b"\xef\xbb\xbf")) else page.charset
+    encoding = None if _DECLARED.match(page.body.removeprefix(b"\xef\xbb\xbf")) else _known(page.charset)
     events = etree.iterparse(BytesIO(page.body.lstrip()), events=("end",), tag=("{*}item", "{*}entry"), encoding=encoding, recover=recover, **_SAFE)
     entries: list[Entry] = []
     for _, element in events:
-        if etree.QName(element).namespace not in _CORE:
+        if _name(element)[0] not in _CORE:
             continue
         if len(entries) == MOST_ENTRIES:
             return Reading(tuple(entries), (f"entries after the first {MOST_ENTRIES} left out",))
         entries.append(_entry(element, page.url, source))
         element.clear()
-    if etree.QName(events.root).localname not in _ROOTS:
-        raise Malformed(f"XML, but no feed: its root is <{etree.QName(events.root).localname}>")
+    if events.root is None:
+        raise Malformed("no XML element in it")
+    root = _name(events.root)[1].rpartition(":")[2]
+    if root not in _ROOTS:
+        raise Malformed(f"XML, but no feed: its root is <{root}>")
     return Reading(tuple(entries))
 
 
@@ -78,7 +82,7 @@ def _repaired(body: bytes) -> bytes:
 
     Right in every encoding that extends ASCII.
     """
-    return _AMPERSAND.sub(lambda match: _reference(match["name"]), _VOID.sub(rb"<\1/>", body))
+    return _AMPERSAND.sub(lambda match: _reference(match["name"]), _VOID.sub(rb"<\1/>", body, count=MOST_REPAIRS), count=MOST_REPAIRS)
 
 
 def _reference(name: bytes | None) -> bytes:
@@ -86,6 +90,15 @@ def _reference(name: bytes | None) -> bytes:
     if letters is None:
         return b"&amp;" if name is None else b"&amp;%s;" % name
     return "".join(f"&#{ord(letter)};" for letter in letters).encode()
+
+
+def _known(charset: str | None) -> str | None:
+    """The charset, if the parser can read it. Servers name all sorts."""
+    try:
+        etree.XMLParser(encoding=charset)
+    except LookupError:
+        return None
+    return charset
 
 
 def _entry(element: Any, url: str, source: Source) -> Entry:
@@ -108,12 +121,18 @@ def _fields(element: Any) -> Fields:
     """Children by name. Core names are bare whatever the dialect; Dublin Core and content have their usual prefix; all else is left."""
     fields: Fields = {}
     for child in element.iterchildren(tag=etree.Element):
-        name = etree.QName(child)
-        if name.namespace in _CORE:
-            fields.setdefault(name.localname, []).append(child)
-        elif prefix := _PREFIXES.get(name.namespace):
-            fields.setdefault(f"{prefix}:{name.localname}", []).append(child)
+        space, name = _name(child)
+        if space in _CORE:
+            fields.setdefault(name, []).append(child)
+        elif prefix := _PREFIXES.get(space):
+            fields.setdefault(f"{prefix}:{name}", []).append(child)
     return fields
+
+
+def _name(element: Any) -> tuple[str | None, str]:
+    """Namespace and local name. Broken feeds use prefixes that they never declared: these stay part of the name, as people would read it."""
+    space, _, name = element.tag.rpartition("}")
+    return space[1:] or None, name
 
 
 def _first(fields: Fields, *names: str) -> str | None:
@@ -138,7 +157,7 @@ def _link(fields: Fields) -> str | None:
 
 
 def _author(element: Any) -> str | None:
-    return next((text for child in element if etree.QName(child).localname == "name" and (text := _text(child))), None) if len(element) else _text(element)
+    return next((text for child in element if _name(child)[1] == "name" and (text := _text(child))), None) if len(element) else _text(element)
 
 
 def _feed_language(element: Any) -> str | None:

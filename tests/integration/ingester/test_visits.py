@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from schemas.config.source import Source
 from schemas.events.news import NewsItem
@@ -370,6 +371,32 @@ async def test_a_source_that_fails_does_not_stop_the_others(line: Line) -> None:
     await running(poller, lambda: line.metric("visits_total", source="other", outcome="read") >= 3)
 
     assert line.metric("visits_total", source="wire", outcome="suspect") >= 1
+
+
+async def test_sources_that_never_answered_are_told_once_in_one_line(line: Line) -> None:
+    sources = [line.source(id=f"wire-{number}", url=line.site.url(f"/gone?{number}")) for number in range(3)]
+
+    with capture_logs() as told:
+        await running(line.poller(*sources), lambda: len(line.site.requests) >= 9)
+
+    (only,) = [entry for entry in told if entry["log_level"] != "debug"]
+    assert (only["event"], only["sources"]) == ("sources_not_answering_yet", ["wire-0", "wire-1", "wire-2"])
+
+
+async def test_a_source_that_breaks_and_recovers_is_told_once_each(line: Line) -> None:
+    line.site.put("/rss", rss("first"))
+    asked = 0
+
+    def enough() -> bool:
+        nonlocal asked
+        asked = len(line.site.requests)
+        line.site.put("/rss", *([rss("first")] if not 2 <= asked < 6 else [b"rubbish"]))
+        return asked >= 9
+
+    with capture_logs() as told:
+        await running(line.poller(line.source()), enough)
+
+    assert [entry["event"] for entry in told if entry["event"].startswith("source_")] == ["source_failing", "source_recovered"]
 
 
 async def test_one_host_gets_one_visit_at_a_time(line: Line) -> None:

@@ -1,3 +1,5 @@
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +39,15 @@ def test_a_long_text_is_cut_at_the_cap() -> None:
 
 def test_a_document_nested_without_end_costs_no_more_than_its_words() -> None:
     assert plain("shallow" + "<div>" * 20_000 + "<p></p>" * 10, 100) == "shallow"
+
+
+@pytest.mark.parametrize("written", [" " * 400_000 + "x", " \n" * 200_000, "<" * 400_000, "&" * 400_000, "<b>" * 130_000])
+def test_no_text_takes_long(written: str) -> None:
+    started = process_time()
+
+    plain(written, 20_000)
+
+    assert process_time() - started < 5  # a tenth of a second as a rule; minutes where a pattern goes wrong
 
 
 @given(st.text(alphabet=st.characters(codec=None, categories=None), max_size=200), st.integers(min_value=1, max_value=50))

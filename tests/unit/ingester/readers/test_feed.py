@@ -73,6 +73,14 @@ def test_the_encoding_of_the_response_counts_where_the_feed_names_none() -> None
     assert only(read(body, content_type="text/xml; charset=windows-1251")).title == "чипы"
 
 
+def test_a_charset_that_nobody_knows_is_ignored() -> None:
+    assert only(read(rss("<item><title>чипы</title></item>"), content_type="text/xml; charset=bogus")).title == "чипы"
+
+
+def test_prefixes_that_a_broken_feed_never_declared_are_understood() -> None:
+    assert only(read(rss("<item><title>t</title><dc:date>2026-03-01</dc:date></item>"))).published == "2026-03-01"
+
+
 def test_an_encoding_that_nobody_knows_is_malformed_or_guessed_but_never_breaks() -> None:
     body = b'<?xml version="1.0" encoding="x-martian"?>' + rss("<item><title>News</title></item>").encode()
 
