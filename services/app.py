@@ -9,7 +9,6 @@ the hand-written files again. A task that ends before it was asked to stops the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import os
 import secrets
@@ -65,7 +64,7 @@ SERVICES: Mapping[str, Part] = {
 def main(names: Sequence[str] = (), *, parts: Mapping[str, Part] = SERVICES) -> ExitCode:
     """Runs the named services, or all, until they are told to stop. Problems are sentences on stderr."""
     try:
-        return asyncio.run(run(names or tuple(parts), parts=parts))
+        return asyncio.run(run(tuple(dict.fromkeys(names)) or tuple(parts), parts=parts))
     except Misconfigured as exc:
         print(*exc.problems, sep="\n", file=sys.stderr)  # noqa: T201 for people, before or instead of logs
         return ExitCode.MISUSED
@@ -203,6 +202,8 @@ class _Process:
                     await service.reload()
                 except Misconfigured as exc:
                     problems += exc.problems
+                except ChipwireError as exc:
+                    problems.append(f"{service.name}: {exc}")
         if problems:
             log.error("reload_refused", problems=problems)
             raise Misconfigured(*problems)
@@ -214,8 +215,12 @@ class _Process:
             self._asked_to_reload.clear()
             if self.stop.is_set():
                 return
-            with contextlib.suppress(Misconfigured):  # logged, and the last good set stays
+            try:
                 await self.reload()
+            except Misconfigured:
+                continue  # logged, and the last good set stays
+            except Exception:
+                log.exception("reload_failed")  # a bug in reading files is no reason to stop sending alerts
 
     async def _open_port(self) -> list[Any]:
         listener = self._listen()
