@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -406,12 +407,13 @@ async def test_following_gives_what_is_there_and_then_what_comes(broker: Broker,
     await broker.publish(numbered(topic, range(3)))
     found: list[Record] = []
 
-    async for record in broker.read(topic, follow=True):
-        found.append(record)
-        if len(found) == 3:
-            await broker.publish(numbered(topic, range(3, 5)))
-        if len(found) == 5:
-            break
+    async with aclosing(broker.read(topic, follow=True)) as records:
+        async for record in records:
+            found.append(record)
+            if len(found) == 3:
+                await broker.publish(numbered(topic, range(3, 5)))
+            if len(found) == 5:
+                break
 
     assert list(range(5)) == numbers(found)
 

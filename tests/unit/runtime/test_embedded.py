@@ -9,12 +9,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from schemas.topics import Topic
 from services.runtime.broker import Partition, Record
@@ -117,8 +119,8 @@ async def test_a_reader_follows_what_another_process_writes(broker: EmbeddedBrok
     await broker.publish(numbered(topic, range(1)))
     found = []
 
-    async with read_embedded(path) as reader:
-        async for record in reader.read(topic, follow=True):
+    async with read_embedded(path) as reader, aclosing(reader.read(topic, follow=True)) as records:
+        async for record in records:
             found.append(record)
             if len(found) == 2:
                 break
@@ -470,6 +472,18 @@ async def test_when_full_the_end_of_the_line_still_takes_records_so_that_it_can_
 
         assert small.full(behind)
         assert not small.full(unread_by_anyone)
+
+
+async def test_a_full_file_is_told_once_with_the_groups_that_are_behind(small: EmbeddedBroker) -> None:
+    topic, group = await ensured(small), new_group()
+    async with small.subscribe(group, [topic]):
+        with capture_logs() as logs:
+            count = await fill(small, topic)
+            await small.tidy()
+            await small.tidy()
+
+    [told] = [line for line in logs if line["event"] == "broker_file_full"]
+    assert told["behind"] == [f"{group}: {count} records to read"]
 
 
 async def test_when_full_the_oldest_that_everyone_has_read_goes_early_and_the_unread_stays(small: EmbeddedBroker) -> None:
