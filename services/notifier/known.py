@@ -111,7 +111,7 @@ def _version(event: PolicyEvent, now: datetime) -> kept.NewVersion:
 
 
 def _event(measure: KnownMeasure, ids: dict[str, str], measures: Sequence[KnownMeasure], now: datetime, headline: Headline) -> PolicyEvent:
-    facts, published = _facts(measure), Moment.parse(measure.date)
+    facts, published = facts_of(measure), Moment.parse(measure.date)
     directions = {each.id: each.direction for each in measures}
     return PolicyEvent(
         id=ids[_item(measure.id)],
@@ -141,7 +141,8 @@ def _event(measure: KnownMeasure, ids: dict[str, str], measures: Sequence[KnownM
     )
 
 
-def _facts(measure: KnownMeasure) -> Facts:
+def facts_of(measure: KnownMeasure) -> Facts:
+    """The measure's facts, in the words that signals use."""
     dates = (("announced", measure.date), ("effective", measure.effective), ("expires", measure.until))
     return Facts(
         action=measure.action,

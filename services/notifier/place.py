@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -25,6 +26,7 @@ from services.notifier.threads import Advanced, Candidate, Corrected, Headline, 
 from services.runtime import codec
 from services.runtime.broker import Record
 from services.runtime.clock import Clock
+from services.runtime.errors import Unavailable
 from services.store import threads as kept
 from services.store.engine import Store, place_lock
 from services.store.wake import Waker, notify
@@ -72,13 +74,18 @@ class Placer:
         return ()
 
     async def recheck(self, stop: asyncio.Event) -> None:
-        """The task that looks again at what is held and due, and lets it go when still nothing confirms it."""
+        """The task that looks again, now and then, at what is held."""
         while not stop.is_set():
-            await self._commit(lambda db: self._batch(db, {}).place_due())
-            sleep = asyncio.ensure_future(self._clock.sleep(self._recheck_every))
-            await asyncio.wait([sleep, stopped := asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+            with suppress(Unavailable):  # the database is away: next time
+                await self.recheck_due()
+            sleep, stopped = asyncio.ensure_future(self._clock.sleep(self._recheck_every)), asyncio.ensure_future(stop.wait())
+            await asyncio.wait([sleep, stopped], return_when=asyncio.FIRST_COMPLETED)
             for task in (sleep, stopped):
                 task.cancel()
+
+    async def recheck_due(self) -> None:
+        """Places again what was held until now; what still nothing confirms is let go. Raises Unavailable."""
+        await self._commit(lambda db: self._batch(db, {}).place_due())
 
     def _batch(self, db: Connection, traces: dict[str, str]) -> _Batch:
         return _Batch(db, self._clock.now(), self._mint, self._headline, traces)
