@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from sqlalchemy.engine import Connection
 
 from schemas.config.base import Config
 from schemas.events.base import Moment
@@ -23,7 +22,7 @@ from services.notifier.likeness import OPPOSITE
 from services.notifier.threads import Headline, Mint
 from services.runtime import codec
 from services.store import threads as kept
-from services.store.engine import place_lock
+from services.store.engine import Connection, place_lock
 
 _SOURCE = "known-measures"
 _CONFIDENCE = {"high": 0.9, "medium": 0.6, "low": 0.3}

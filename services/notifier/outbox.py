@@ -12,14 +12,12 @@ import uuid
 from contextlib import suppress
 from datetime import timedelta
 
-from sqlalchemy.engine import Connection
-
 from services.notifier.place import OUTBOX
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
 from services.store import leases, threads
-from services.store.engine import Store
+from services.store.engine import Connection, Store
 from services.store.wake import Waker
 
 _LEASE = "outbox"

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from sqlalchemy.engine import Connection
 from ulid import ULID
 
 from schemas.events.event import PolicyEvent
@@ -28,7 +27,7 @@ from services.runtime.broker import Record
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
 from services.store import threads as kept
-from services.store.engine import Store, place_lock
+from services.store.engine import Connection, Store, place_lock
 from services.store.wake import Waker, notify
 
 ALERTS, OUTBOX = "alerts", "outbox"
@@ -192,13 +191,15 @@ class _Batch:
 
     def _tell(self, signal: PolicySignal, placement: threads.Told) -> None:
         event, kind = placement.event, threads.KINDS.get(type(placement))
+        self.judged[signal.item.id] = kept.NewVerdict(signal, event.id)
+        if event.id in self.candidates and self.candidates[event.id].event is event:
+            return
         first_at, last_at = keys.span(event)
         record = codec.encode(
             POLICY_EVENTS, event, key=event.id, id=f"{event.id}.{event.version}", source=_SOURCE, time=self.now, traceparent=self.traces.get(signal.item.id)
         )
         rank = threads.rank(event, self.now)
         self.told.append(kept.NewVersion(event, first_at, last_at, keys.index(event), record, kind, rank, placement.fresh))
-        self.judged[signal.item.id] = kept.NewVerdict(signal, event.id)
         if kind and not placement.fresh:
             self.outcomes.append("stale")
         self._know(event)

@@ -37,6 +37,8 @@ _TURN = timedelta(days=30)
 """How soon the opposite act for the same firms and group of products counts as undoing the first."""
 _UNDOING = ("shelve", "suspend", "rescind", "reinstate", "delay", "list_remove", "licence_revoke")
 _SOON = timedelta(hours=72)
+SOURCES = 100
+"""So many sources an event lists; one more that changes nothing makes no new version."""
 _QUOTED = 300
 """Characters of any source that are passed on."""
 
@@ -130,7 +132,7 @@ class Unplaced:
 
 
 Told = Opened | Joined | Advanced | Reversed | Corrected | Withdrawn | Left
-"""What brings a new version of an event."""
+"""What brings a new version of an event; only the hundred and first source of one brings none."""
 Placement = Told | Held | Unplaced
 
 KINDS: dict[type[Told], str] = {Opened: "new", Advanced: "update", Reversed: "reversal", Corrected: "correction", Withdrawn: "withdrawal"}
@@ -307,6 +309,8 @@ class _Desk:
     def _version(self, event: PolicyEvent, facts: Facts, changes: tuple[str, ...], why: tuple[str, ...]) -> PolicyEvent:
         known = _source_in(event, self.signal.item.id)
         source = self._source(why)
+        if known is None and not changes and len(event.sources) >= SOURCES:
+            return event
         if known is None:
             return self._next(event, facts, changes, (*event.sources, source))
         source = source.model_copy(update={"first_seen_at": known.first_seen_at})

@@ -20,7 +20,8 @@ from typing import Any, Self, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Dialect, Engine
+from sqlalchemy.engine import Connection as Connection
+from sqlalchemy.engine import Dialect, Engine
 
 from services.runtime.errors import Misconfigured, Rejected, Unavailable
 

@@ -249,6 +249,16 @@ async def test_placing_wakes_the_relay_and_the_fan_out(line: Line) -> None:
     await asyncio.wait_for(asyncio.gather(*waiting), 10)
 
 
+async def test_a_flood_of_rewrites_makes_no_flood_of_versions(line: Line) -> None:
+    await line.place(*[told(f"portal{number}", tier=2) for number in range(130)])
+
+    (event,) = await line.events()
+    assert (event.version, len(event.sources)) == (100, 100)
+
+    await line.place(told("BIS", tier=0, stage="published"))
+    assert await line.kinds() == ["new", "update"]
+
+
 async def test_two_placers_at_once_make_one_event_of_one_story(line: Line) -> None:
     other = Placer(line.store, line.clock, line.waker, headline=lambda facts: "", count=lambda outcome: None, mint=lambda: "other")
 
