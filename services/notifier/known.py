@@ -26,7 +26,7 @@ from services.store.engine import Connection, place_lock
 
 _SOURCE = "known-measures"
 _CONFIDENCE = {"high": 0.9, "medium": 0.6, "low": 0.3}
-_FR = re.compile(r"\d{2,3} FR \d+")
+_IDS = re.compile(r"\d{2,3} FR \d+|\(EU\) \d{4}/\d+|SI \d{4}/\d+|H\.R\. \d+|(?<!\w)S\. \d+|EO \d{5}|15 CFR [\d.]+")
 _NOTICES = re.compile(r"(MOFCOM)\S* Announcements? (?:No\. )?([\d\s,and-]+) of (\d{4})")
 
 
@@ -163,7 +163,7 @@ def facts_of(measure: KnownMeasure) -> Facts:
 def _instruments(text: str) -> Iterable[str]:
     """The legal ids in the words of the file: "MOFCOM Announcements 55-58 and 61 of 2025" is five notices; other words are kept as they are."""
     notices = [f"MOFCOM {number}/{year}" for _, numbers, year in _NOTICES.findall(text) for number in _numbers(numbers)]
-    return [*_FR.findall(text), *notices] or [part.strip() for part in text.split(";") if part.strip()]
+    return [*_IDS.findall(text), *notices] or [part.strip() for part in text.split(";") if part.strip()]
 
 
 def _numbers(text: str) -> Iterable[int]:

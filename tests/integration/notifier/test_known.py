@@ -102,4 +102,6 @@ def test_the_words_for_instruments_become_ids() -> None:
 
     assert ids("MOFCOM Announcements 55-57 and 61 of 2025") == ("MOFCOM 55/2025", "MOFCOM 56/2025", "MOFCOM 57/2025", "MOFCOM 61/2025")
     assert ids("90 FR 47201 (a rule)") == ("90 FR 47201",)
+    assert ids("Delegated Regulation (EU) 2025/2003") == ("(EU) 2025/2003",)
+    assert ids("Licence policy") == ("Licence policy",)
     assert ids("H.R. 8170; S. 4281") == ("H.R. 8170", "S. 4281")
