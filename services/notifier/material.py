@@ -40,7 +40,9 @@ def merged(event: Facts, signal: Facts, tier: int) -> tuple[Facts, tuple[str, ..
     if tier > _TRUSTED:
         return event, ()
     changes: dict[str, dict[str, object]] = {}
-    if rank_of(signal.stage) > rank_of(event.stage) and may_raise(tier, signal.stage):
+    if (
+        rank_of(signal.stage) > rank_of(event.stage) and may_raise(tier, signal.stage) and signal.direction in (event.direction, None)
+    ):  # a denial raises nothing
         changes["stage_raised"] = {"stage": signal.stage}
     if tier <= _LEADING:
         changes |= _added(event, signal)
