@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from sqlalchemy.engine import Connection
 
 from schemas.config.base import Config
 from schemas.events.base import Moment
@@ -23,11 +22,11 @@ from services.notifier.likeness import OPPOSITE
 from services.notifier.threads import Headline, Mint
 from services.runtime import codec
 from services.store import threads as kept
-from services.store.engine import place_lock
+from services.store.engine import Connection, place_lock
 
 _SOURCE = "known-measures"
 _CONFIDENCE = {"high": 0.9, "medium": 0.6, "low": 0.3}
-_FR = re.compile(r"\d{2,3} FR \d+")
+_IDS = re.compile(r"\d{2,3} FR \d+|\(EU\) \d{4}/\d+|SI \d{4}/\d+|H\.R\. \d+|(?<!\w)S\. \d+|EO \d{5}|15 CFR [\d.]+")
 _NOTICES = re.compile(r"(MOFCOM)\S* Announcements? (?:No\. )?([\d\s,and-]+) of (\d{4})")
 
 
@@ -111,7 +110,7 @@ def _version(event: PolicyEvent, now: datetime) -> kept.NewVersion:
 
 
 def _event(measure: KnownMeasure, ids: dict[str, str], measures: Sequence[KnownMeasure], now: datetime, headline: Headline) -> PolicyEvent:
-    facts, published = _facts(measure), Moment.parse(measure.date)
+    facts, published = facts_of(measure), Moment.parse(measure.date)
     directions = {each.id: each.direction for each in measures}
     return PolicyEvent(
         id=ids[_item(measure.id)],
@@ -141,7 +140,8 @@ def _event(measure: KnownMeasure, ids: dict[str, str], measures: Sequence[KnownM
     )
 
 
-def _facts(measure: KnownMeasure) -> Facts:
+def facts_of(measure: KnownMeasure) -> Facts:
+    """The measure's facts, in the words that signals use."""
     dates = (("announced", measure.date), ("effective", measure.effective), ("expires", measure.until))
     return Facts(
         action=measure.action,
@@ -163,7 +163,7 @@ def _facts(measure: KnownMeasure) -> Facts:
 def _instruments(text: str) -> Iterable[str]:
     """The legal ids in the words of the file: "MOFCOM Announcements 55-58 and 61 of 2025" is five notices; other words are kept as they are."""
     notices = [f"MOFCOM {number}/{year}" for _, numbers, year in _NOTICES.findall(text) for number in _numbers(numbers)]
-    return [*_FR.findall(text), *notices] or [part.strip() for part in text.split(";") if part.strip()]
+    return [*_IDS.findall(text), *notices] or [part.strip() for part in text.split(";") if part.strip()]
 
 
 def _numbers(text: str) -> Iterable[int]:

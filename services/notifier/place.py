@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from sqlalchemy.engine import Connection
 from ulid import ULID
 
 from schemas.events.event import PolicyEvent
@@ -25,8 +25,9 @@ from services.notifier.threads import Advanced, Candidate, Corrected, Headline, 
 from services.runtime import codec
 from services.runtime.broker import Record
 from services.runtime.clock import Clock
+from services.runtime.errors import Unavailable
 from services.store import threads as kept
-from services.store.engine import Store, place_lock
+from services.store.engine import Connection, Store, place_lock
 from services.store.wake import Waker, notify
 
 ALERTS, OUTBOX = "alerts", "outbox"
@@ -72,13 +73,18 @@ class Placer:
         return ()
 
     async def recheck(self, stop: asyncio.Event) -> None:
-        """The task that looks again at what is held and due, and lets it go when still nothing confirms it."""
+        """The task that looks again, now and then, at what is held."""
         while not stop.is_set():
-            await self._commit(lambda db: self._batch(db, {}).place_due())
-            sleep = asyncio.ensure_future(self._clock.sleep(self._recheck_every))
-            await asyncio.wait([sleep, stopped := asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+            with suppress(Unavailable):  # the database is away: next time
+                await self.recheck_due()
+            sleep, stopped = asyncio.ensure_future(self._clock.sleep(self._recheck_every)), asyncio.ensure_future(stop.wait())
+            await asyncio.wait([sleep, stopped], return_when=asyncio.FIRST_COMPLETED)
             for task in (sleep, stopped):
                 task.cancel()
+
+    async def recheck_due(self) -> None:
+        """Places again what was held until now; what still nothing confirms is let go. Raises Unavailable."""
+        await self._commit(lambda db: self._batch(db, {}).place_due())
 
     def _batch(self, db: Connection, traces: dict[str, str]) -> _Batch:
         return _Batch(db, self._clock.now(), self._mint, self._headline, traces)
@@ -185,13 +191,15 @@ class _Batch:
 
     def _tell(self, signal: PolicySignal, placement: threads.Told) -> None:
         event, kind = placement.event, threads.KINDS.get(type(placement))
+        self.judged[signal.item.id] = kept.NewVerdict(signal, event.id)
+        if event.id in self.candidates and self.candidates[event.id].event is event:
+            return
         first_at, last_at = keys.span(event)
         record = codec.encode(
             POLICY_EVENTS, event, key=event.id, id=f"{event.id}.{event.version}", source=_SOURCE, time=self.now, traceparent=self.traces.get(signal.item.id)
         )
         rank = threads.rank(event, self.now)
         self.told.append(kept.NewVersion(event, first_at, last_at, keys.index(event), record, kind, rank, placement.fresh))
-        self.judged[signal.item.id] = kept.NewVerdict(signal, event.id)
         if kind and not placement.fresh:
             self.outcomes.append("stale")
         self._know(event)

@@ -159,7 +159,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class NewVersion:
-    """A version of an event to write. `keys` find it as a candidate, from `first_at` to `last_at`; an alert, where it is material, has a kind."""
+    """A version of an event to write, and the record that carries it. `keys` find it as a candidate, from `first_at` to `last_at`. What is material has a kind."""
 
     event: PolicyEvent
     first_at: datetime
@@ -218,7 +218,7 @@ def due_signals(db: Connection, now: datetime, limit: int = 500) -> list[PolicyS
 def write(db: Connection, told: Sequence[NewVersion], judged: Sequence[NewVerdict], now: datetime) -> None:
     """Everything that one batch of placements brings: event versions, their alerts and outbox rows, verdicts and what is held."""
     if told:
-        texts = [new.event.model_dump_json(by_alias=True) for new in told]
+        texts = [(new.record.value or b"").decode() for new in told]  # the event, serialised once
         _write_events(db, told, texts)
         _insert_all(db, event_versions, [_version_row(new, text, now) for new, text in zip(told, texts, strict=True)])
         _write_index(db, told)
