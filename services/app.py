@@ -16,7 +16,7 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
@@ -100,23 +100,20 @@ def load_settings(names: Sequence[str], parts: Mapping[str, Part]) -> tuple[Runt
     return runtime, dict(zip(parts, others, strict=True))
 
 
-def broker_setup(settings: RuntimeSettings, *, mode: Mode = "run", hooks: Hooks | None = None) -> BrokerSetup:
-    """What the brokers need of the settings."""
-    return BrokerSetup(
-        mode=mode,
-        data_dir=settings.data_dir,
-        embedded=EmbeddedOptions(power_safe=settings.embedded_power_safe, max_bytes=settings.embedded_max_bytes),
-        kafka=KafkaOptions(
-            sasl=settings.kafka_sasl,
-            username=settings.kafka_username,
-            password=settings.kafka_password.get_secret_value(),
-            tls=settings.kafka_tls,
-            ca_file=settings.kafka_ca_file,
-            certificate_file=settings.kafka_certificate_file,
-            key_file=settings.kafka_key_file,
-        ),
-        hooks=hooks or NoHooks(),
+def broker_of(settings: RuntimeSettings, *, mode: Mode = "run", hooks: Hooks | None = None) -> AbstractAsyncContextManager[Broker]:
+    """The broker that the settings name: `async with broker_of(settings) as broker`."""
+    kafka = KafkaOptions(
+        sasl=settings.kafka_sasl,
+        username=settings.kafka_username,
+        password=settings.kafka_password.get_secret_value(),
+        tls=settings.kafka_tls,
+        ca_file=settings.kafka_ca_file,
+        certificate_file=settings.kafka_certificate_file,
+        key_file=settings.kafka_key_file,
     )
+    embedded = EmbeddedOptions(power_safe=settings.embedded_power_safe, max_bytes=settings.embedded_max_bytes)
+    setup = BrokerSetup(mode=mode, data_dir=settings.data_dir, embedded=embedded, kafka=kafka, hooks=hooks or NoHooks())
+    return open_broker(settings.broker, setup)
 
 
 class _Process:
@@ -221,7 +218,7 @@ class _Process:
         token = secrets.token_urlsafe(32)
         app = make_app(self._health, self._registry, token=token, publish=self._publish, reload=self.reload)
         await self._stack.enter_async_context(serve(app, self._health, listener))
-        self._run = RunFile(self._settings.http_host, self._port, token, os.getpid())
+        self._run = RunFile(self._settings.http_host, self._port, token, os.getpid(), self._settings.broker)
         return app.router.routes
 
     def _listen(self) -> Any:
@@ -243,7 +240,7 @@ class _Process:
 
     async def _open_broker(self) -> Broker:
         async with AsyncExitStack() as attempt:
-            broker = await attempt.enter_async_context(open_broker(self._settings.broker, broker_setup(self._settings, hooks=self._broker_metrics)))
+            broker = await attempt.enter_async_context(broker_of(self._settings, hooks=self._broker_metrics))
             await broker.ensure(TOPICS)
             self._stack.push_async_exit(attempt.pop_all())
         self._health.ready["broker"] = broker.ping

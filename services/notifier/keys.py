@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import chain, combinations
 
 from schemas.events.event import PolicyEvent
-from schemas.events.signal import PolicySignal
+from schemas.events.signal import Facts, PolicySignal
 from services.notifier import likeness
 from services.notifier.likeness import Traits
 
@@ -42,10 +42,15 @@ def wanted(signal: PolicySignal) -> Wanted:
 
 def index(event: PolicyEvent) -> frozenset[str]:
     """The keys an event is found by, and those of its relations."""
-    traits = likeness.traits_of(event.facts)
+    return index_of(event.facts) | {f"relates:{relation.event}" for relation in event.relations}
+
+
+def index_of(facts: Facts) -> frozenset[str]:
+    """The keys an event with these facts is found by."""
+    traits = likeness.traits_of(facts)
     timely = {f"{who}:{key}" for who in (*(traits.imposers or ("?",)), "any") for key in _subjects(traits)}
     imposers = {f"imposer:{imposer}:{_kinds(traits)}" for imposer in traits.imposers}
-    return _lasting(traits) | timely | imposers | {f"relates:{relation.event}" for relation in event.relations}
+    return _lasting(traits) | timely | imposers
 
 
 def span(event: PolicyEvent) -> tuple[datetime, datetime]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from schemas.events.base import Moment
 from schemas.events.event import EventSource, PolicyEvent
@@ -39,6 +40,8 @@ _PARTY_BOUND = frozenset({"list", "licence", "import", "exempt", "extend"})
 """What is done for or to named firms: the same act for other firms is another event."""
 _STANDING = {"eu2021821", "eu8332014", "eu4282009", "strategictradeact2010", "sta2010", "ecra2018"}
 """Laws that every measure of their kind rests on; naming one tells nothing apart."""
+_STANDING_SERIES = re.compile(r".*cfr.*|eccn.*|pl90\d\d|\d[a-e]\d{3}.*")
+"""Parts of the code, control list numbers: likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ def likeness(signal: Profile, event: Profile) -> Likeness | None:
     return found if _anchored(ours, theirs, found) else None
 
 
+@lru_cache(maxsize=8192)
 def traits_of(facts: Facts, *origins: str) -> Traits:
     """The facts as identity sees them."""
     return Traits(
@@ -130,7 +134,7 @@ def telling_instruments(instruments: Sequence[str]) -> set[str]:
     if not instruments:
         return set()
     folded = {re.sub(r"[^\w]", "", text.casefold().replace("no.", "")) for text in instruments}
-    return {text for text in folded if re.search(r"\d", text) and "cfr" not in text and text not in _STANDING and not re.fullmatch(r"\d[a-e]\d{3}.*", text)}
+    return {text for text in folded if re.search(r"\d", text) and text not in _STANDING and not _STANDING_SERIES.fullmatch(text)}
 
 
 def origin_of(told: PolicySignal | EventSource) -> str:

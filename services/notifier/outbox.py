@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import suppress
 from datetime import timedelta
-
-from sqlalchemy.engine import Connection
 
 from services.notifier.place import OUTBOX
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
 from services.store import leases, threads
-from services.store.engine import Store
+from services.store.engine import Connection, Store
 from services.store.wake import Waker
 
 _LEASE = "outbox"
@@ -56,7 +55,8 @@ class Relay:
                 more = False
             if not more:
                 await self._waker.wait(OUTBOX, stop, self._look_every)
-        await self._store.run(lambda db: leases.give_back(db, _LEASE, self._token))
+        with suppress(Unavailable):  # then the lease ends by itself
+            await self._store.run(lambda db: leases.give_back(db, _LEASE, self._token))
 
     async def relay(self) -> int:
         """Publishes one batch and forgets it; how many records that were. None while another relay has its turn. Raises Unavailable."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 
-from sqlalchemy.engine import Connection
 from ulid import ULID
 
 from schemas.events.event import PolicyEvent
@@ -25,8 +25,9 @@ from services.notifier.threads import Advanced, Candidate, Corrected, Headline, 
 from services.runtime import codec
 from services.runtime.broker import Record
 from services.runtime.clock import Clock
+from services.runtime.errors import Unavailable
 from services.store import threads as kept
-from services.store.engine import Store, place_lock
+from services.store.engine import Connection, Store, place_lock
 from services.store.wake import Waker, notify
 
 ALERTS, OUTBOX = "alerts", "outbox"
@@ -72,13 +73,18 @@ class Placer:
         return ()
 
     async def recheck(self, stop: asyncio.Event) -> None:
-        """The task that looks again at what is held and due, and lets it go when still nothing confirms it."""
+        """The task that looks again, now and then, at what is held."""
         while not stop.is_set():
-            await self._commit(lambda db: self._batch(db, {}).place_due())
-            sleep = asyncio.ensure_future(self._clock.sleep(self._recheck_every))
-            await asyncio.wait([sleep, stopped := asyncio.ensure_future(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+            with suppress(Unavailable):  # the database is away: next time
+                await self.recheck_due()
+            sleep, stopped = asyncio.ensure_future(self._clock.sleep(self._recheck_every)), asyncio.ensure_future(stop.wait())
+            await asyncio.wait([sleep, stopped], return_when=asyncio.FIRST_COMPLETED)
             for task in (sleep, stopped):
                 task.cancel()
+
+    async def recheck_due(self) -> None:
+        """Places again what was held until now; what still nothing confirms is let go. Raises Unavailable."""
+        await self._commit(lambda db: self._batch(db, {}).place_due())
 
     def _batch(self, db: Connection, traces: dict[str, str]) -> _Batch:
         return _Batch(db, self._clock.now(), self._mint, self._headline, traces)
@@ -143,7 +149,7 @@ class _Batch:
     def place_due(self) -> list[str]:
         """Places again what was held and is due; what is held still is let go."""
         place_lock(self.db)
-        due = kept.held_signals(self.db, due=self.now)
+        due = kept.due_signals(self.db, self.now)
         self._load(due, set())
         for signal in due:
             if signal.item.id in self.held.signals and isinstance(self._place(signal), Held):
@@ -156,10 +162,9 @@ class _Batch:
         """Reads what these signals may belong to, with few queries: one for each month that they tell of."""
         if not signals:
             return
-        waiting = kept.held_signals(self.db)
-        for signal in waiting:
-            self.held.add(signal)
-        for _, alike in groupby(sorted((*signals, *waiting), key=_month), key=_month):
+        for waiting in kept.held_signals(self.db, {key for signal in signals for key in keys.wanted(signal).all | keys.index_of(signal.facts)}):
+            self.held.add(waiting)
+        for _, alike in groupby(sorted(signals, key=_month), key=_month):
             for event in _candidates(self.db, list(alike)):
                 self._know(event)
         for event in kept.events_by_id(self.db, homes - set(self.candidates)):
@@ -176,7 +181,7 @@ class _Batch:
         match placement:
             case Held(until, reason):
                 self.held.add(signal)
-                self.judged[item] = kept.NewVerdict(signal, None, until, reason)
+                self.judged[item] = kept.NewVerdict(signal, None, until, reason, wanted)
             case Unplaced():
                 self.judged[item] = kept.NewVerdict(signal)
             case _:
@@ -186,23 +191,27 @@ class _Batch:
 
     def _tell(self, signal: PolicySignal, placement: threads.Told) -> None:
         event, kind = placement.event, threads.KINDS.get(type(placement))
+        self.judged[signal.item.id] = kept.NewVerdict(signal, event.id)
+        if event.id in self.candidates and self.candidates[event.id].event is event:
+            return
         first_at, last_at = keys.span(event)
         record = codec.encode(
             POLICY_EVENTS, event, key=event.id, id=f"{event.id}.{event.version}", source=_SOURCE, time=self.now, traceparent=self.traces.get(signal.item.id)
         )
         rank = threads.rank(event, self.now)
         self.told.append(kept.NewVersion(event, first_at, last_at, keys.index(event), record, kind, rank, placement.fresh))
-        self.judged[signal.item.id] = kept.NewVerdict(signal, event.id)
         if kind and not placement.fresh:
             self.outcomes.append("stale")
         self._know(event)
 
     def _release(self, event: PolicyEvent) -> None:
-        """Places again the held signals that belong to an event that has just changed."""
+        """Lets held signals join an event that has just changed, where that is what they waited for."""
         for signal in self.held.sharing(keys.index(event)):
-            alone = threads.place_among(signal, [self.candidates[event.id]], self.now, mint=self.mint, held=(), headline=self.headline)
-            if isinstance(alone, Joined | Advanced | Corrected):
-                self._place(signal)
+            placement = threads.place_among(signal, [self.candidates[event.id]], self.now, mint=self.mint, held=(), headline=self.headline)
+            if isinstance(placement, Joined | Advanced | Corrected):
+                self.held.remove(signal.item.id)
+                self.outcomes.append(type(placement).__name__.lower())
+                self._tell(signal, placement)
 
     def _know(self, event: PolicyEvent) -> None:
         self.candidates[event.id] = Candidate.of(event)

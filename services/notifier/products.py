@@ -23,7 +23,7 @@ _MEMBERS = {
     "eda": ("gaafet eda", "3[de]\\d{3}"),
     "memory": ("hbm\\d.*", "dram .*", "nand .*"),
     "chip_material": (
-        "gallium", "germanium", "antimony", "graphite", "superhard.*", "magnets?", "photoresist", "hydrogen fluoride", "fluorinated polyimide", "helium", "neon", "krypton", "xenon",
+        "gallium", "germanium", "antimony", "graphite", "superhard.*", "magnets?", "photoresist", "hydrogen fluoride", "hf", "fluorinated polyimide", "helium", "neon", "krypton", "xenon",
         "dichlorosilane", "tungsten", "tellurium", "bismuth", "molybdenum", "indium", "ga2o3", "sic", "diamond.*", "samarium", "gadolinium", "terbium", "dysprosium", "lutetium",
         "scandium", "yttrium", "holmium", "erbium", "thulium", "europium", "ytterbium",
     ),

@@ -37,6 +37,8 @@ _TURN = timedelta(days=30)
 """How soon the opposite act for the same firms and group of products counts as undoing the first."""
 _UNDOING = ("shelve", "suspend", "rescind", "reinstate", "delay", "list_remove", "licence_revoke")
 _SOON = timedelta(hours=72)
+SOURCES = 100
+"""So many sources an event lists; one more that changes nothing makes no new version."""
 _QUOTED = 300
 """Characters of any source that are passed on."""
 
@@ -130,7 +132,7 @@ class Unplaced:
 
 
 Told = Opened | Joined | Advanced | Reversed | Corrected | Withdrawn | Left
-"""What brings a new version of an event."""
+"""What brings a new version of an event; only the hundred and first source of one brings none."""
 Placement = Told | Held | Unplaced
 
 KINDS: dict[type[Told], str] = {Opened: "new", Advanced: "update", Reversed: "reversal", Corrected: "correction", Withdrawn: "withdrawal"}
@@ -167,15 +169,14 @@ def place_among(
 ) -> Placement:
     """`place`, for who keeps the candidates' profiles."""
     desk = _Desk(signal, now, mint, headline)
-    events = [candidate.event for candidate in candidates]
-    home, source = next(((event, source) for event in events if event.status == "open" and (source := _source_in(event, signal.item.id))), (None, None))
-    if home and source and (again := desk.again(home, source)):
+    candidates = [candidate for candidate in candidates if candidate.event.status == "open"]
+    home = max((each.event for each in candidates if _source_in(each.event, signal.item.id)), key=lambda event: (event.opened_at, event.id), default=None)
+    if home and (again := desk.again(home)):
         return again
     if signal.verdict not in ("alert", "context"):
         return Unplaced("its verdict is no")
     profile = likeness.profile_of_signal(signal)
-    others = [candidate for candidate in candidates if candidate.event.status == "open" and candidate.event is not home]
-    like = [(other.event, found) for other in others if (found := likeness.likeness(profile, other.profile))]
+    like = [(each.event, found) for each in candidates if (found := likeness.likeness(profile, each.profile))]
     rival = _rival(signal, like)
     best = _best((event, found) for event, found in like if _joins(signal, event, found, rival))
     if best is not None:
@@ -233,25 +234,32 @@ class _Desk:
     def reverse(self, event: PolicyEvent, found: Likeness, held: Sequence[PolicySignal]) -> Reversed | Held:
         if not _is_later(self.signal, event):
             return self._held("told earlier than what it would reverse")
-        confirmed = {likeness.origin_of(other) for other in held if _confirms(other, event)} | {likeness.origin_of(self.signal)}
-        if self.signal.facts.stage == "rumour" or (self.tier > 1 and (self.tier > 2 or len(confirmed) < 2)):
+        if not self._may_reverse(event, held):
             return self._held("a reversal needs a leading source or two independent ones")
         relation = Relation(event=event.id, relation="suspends" if self.signal.facts.action == "suspend" else "reverses")
         reasons = (f"{relation.relation}:{event.slug}", *found.reasons)
         return Reversed(self._new_event((relation,), reasons), ("opened",), is_fresh(self.signal), reasons)
 
-    def again(self, home: PolicyEvent, source: EventSource) -> Told | None:
+    def _may_reverse(self, event: PolicyEvent, held: Sequence[PolicySignal]) -> bool:
+        if self.signal.facts.stage == "rumour" or self.tier > 2:
+            return False
+        mine = likeness.origin_of(self.signal)
+        return self.tier <= 1 or any(likeness.origin_of(other) != mine and _confirms(other, event) for other in held)
+
+    def again(self, home: PolicyEvent) -> Told | None:
         """A newer verdict on an item that tells `home`. None when the item now tells the opposite while others still tell `home`: it is placed anew."""
-        stands = [other for other in home.sources if other is not source and other.verdict == "alert" and other.tier <= 2]
+        item, facts = self.signal.item.id, self.signal.facts
+        stands = [other for other in home.sources if other.item != item and other.verdict == "alert" and other.tier <= 2]
+        why = next(source.why_joined for source in home.sources if source.item == item)
         if self.signal.verdict not in ("alert", "context"):
             return self._taken_back(home, stands)
         if self.signal.verdict == "context":
-            return Joined(self._version(home, home.facts, (), source.why_joined), source.why_joined)
-        if stands and likeness.OPPOSITE.get(self.signal.facts.direction or "") == home.facts.direction:
+            return Joined(self._version(home, home.facts, (), why), why)
+        if stands and likeness.OPPOSITE.get(facts.direction or "") == home.facts.direction:
             return None
         if stands:
-            return self._told(home, *material.merged(home.facts, self.signal.facts, self.tier), source.why_joined)
-        return self._told(home, self.signal.facts, material.replaced(home.facts, self.signal.facts), source.why_joined)
+            return self._told(home, *material.merged(home.facts, facts, self.tier), why)
+        return self._told(home, facts, material.replaced(home.facts, facts), why)
 
     def _taken_back(self, home: PolicyEvent, stands: Sequence[EventSource]) -> Withdrawn | Left:
         sources = tuple(source for source in home.sources if source.item != self.signal.item.id)
@@ -301,6 +309,8 @@ class _Desk:
     def _version(self, event: PolicyEvent, facts: Facts, changes: tuple[str, ...], why: tuple[str, ...]) -> PolicyEvent:
         known = _source_in(event, self.signal.item.id)
         source = self._source(why)
+        if known is None and not changes and len(event.sources) >= SOURCES:
+            return event
         if known is None:
             return self._next(event, facts, changes, (*event.sources, source))
         source = source.model_copy(update={"first_seen_at": known.first_seen_at})

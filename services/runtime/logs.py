@@ -21,11 +21,11 @@ _PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\1 {_HIDDEN}"),
     (re.compile(r"whsec_[\w+/=-]+"), f"whsec_{_HIDDEN}"),
     (
-        re.compile(r"(?i)\b((?:\w*[_-])?(?:password|passwd|secret|token|api_?key|authorization))(\"?'?\s*[=:]\s*\"?'?)(?!bearer|basic)([^\s\"'&,;)]+)"),
+        re.compile(r"(?i)\b((?:\w*[_-])?(?:password|passwd|secret|token|api[_-]?key|authorization))(\"?'?\s*[=:]\s*\"?'?)(?!bearer|basic)([^\s\"'&,;)]+)"),
         rf"\1\2{_HIDDEN}",
     ),
 )
-_SECRET_NAMES = re.compile(r"(?i)(?:^|_)(password|secret|token|authorization|api_?key)$")
+_SECRET_NAMES = re.compile(r"(?i)(?:^|_)(password|secret|token|authorization|api[_-]?key)$")
 _known_secrets: set[str] = set()
 _QUIET = {"aiokafka": logging.WARNING, "uvicorn": logging.WARNING, "sqlalchemy": logging.WARNING, "asyncio": logging.WARNING, "httpx": logging.WARNING}
 

@@ -63,6 +63,13 @@ class RunFile:
     port: int
     token: str
     pid: int
+    broker: str
+    """The URL of its broker: the command line writes through the process only where both mean the same."""
+
+    @property
+    def reachable_host(self) -> str:
+        """Where a client on this machine finds it."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 recognised, not bound
 
     @classmethod
     def path(cls, data_dir: Path) -> Path:

@@ -128,6 +128,10 @@ class Store:
         await self.read(lambda db: db.execute(sa.text("SELECT 1")).scalar_one())
 
     async def close(self) -> None:
+        await asyncio.to_thread(self.close_sync)
+
+    def close_sync(self) -> None:
+        """`close` for callers without an event loop."""
         self._pool.shutdown(wait=True)
         self._engine.dispose()
 

@@ -103,6 +103,13 @@ held = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
 )
 
+held_keys = sa.Table(
+    "held_keys",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True, comment="what a held item waits for"),
+    sa.Column("item_id", sa.Text, sa.ForeignKey("held.item_id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -152,7 +159,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class NewVersion:
-    """A version of an event to write. `keys` find it as a candidate, from `first_at` to `last_at`; an alert, where it is material, has a kind."""
+    """A version of an event to write, and the record that carries it. `keys` find it as a candidate, from `first_at` to `last_at`. What is material has a kind."""
 
     event: PolicyEvent
     first_at: datetime
@@ -166,12 +173,13 @@ class NewVersion:
 
 @dataclass(frozen=True)
 class NewVerdict:
-    """A verdict to write, the event it belongs to, and until when and why it is held back."""
+    """A verdict to write, the event it belongs to, and until when, why and for which keys it is held back."""
 
     signal: PolicySignal
     event_id: str | None = None
     held_until: datetime | None = None
     held_reason: str | None = None
+    held_keys: frozenset[str] = frozenset()
 
 
 def standing(db: Connection, items: Iterable[str]) -> dict[str, Standing]:
@@ -195,17 +203,22 @@ def events_by_id(db: Connection, ids: Iterable[str]) -> list[PolicyEvent]:
     return [PolicyEvent.model_validate_json(text) for text in db.execute(sa.select(events.c.event).where(events.c.id.in_(list(ids)))).scalars()]
 
 
-def held_signals(db: Connection, *, due: datetime | None = None, limit: int = 1000) -> list[PolicySignal]:
-    """Signals that are held back, those first that wait longest; with `due`, only those whose time is up."""
-    query = sa.select(verdicts.c.verdict).join(held).order_by(held.c.until, held.c.item_id).limit(limit)
-    rows = db.execute(query.where(held.c.until <= due) if due else query)
-    return [PolicySignal.model_validate_json(text) for text in rows.scalars()]
+def held_signals(db: Connection, keys: Iterable[str]) -> list[PolicySignal]:
+    """Signals that are held back and wait for any of these keys."""
+    waiting = sa.select(held_keys.c.item_id).where(held_keys.c.key.in_(list(keys)))
+    return [PolicySignal.model_validate_json(text) for text in db.execute(sa.select(verdicts.c.verdict).where(verdicts.c.item_id.in_(waiting))).scalars()]
+
+
+def due_signals(db: Connection, now: datetime, limit: int = 500) -> list[PolicySignal]:
+    """Signals that were held back until now, those first that wait longest."""
+    query = sa.select(verdicts.c.verdict).join(held).where(held.c.until <= now).order_by(held.c.until, held.c.item_id).limit(limit)
+    return [PolicySignal.model_validate_json(text) for text in db.execute(query).scalars()]
 
 
 def write(db: Connection, told: Sequence[NewVersion], judged: Sequence[NewVerdict], now: datetime) -> None:
     """Everything that one batch of placements brings: event versions, their alerts and outbox rows, verdicts and what is held."""
     if told:
-        texts = [new.event.model_dump_json(by_alias=True) for new in told]
+        texts = [(new.record.value or b"").decode() for new in told]  # the event, serialised once
         _write_events(db, told, texts)
         _insert_all(db, event_versions, [_version_row(new, text, now) for new, text in zip(told, texts, strict=True)])
         _write_index(db, told)
@@ -257,6 +270,7 @@ def _write_verdicts(db: Connection, judged: Sequence[NewVerdict]) -> None:
     db.execute(held.delete().where(held.c.item_id.in_(released)))
     waiting = [{"item_id": new.signal.item.id, "until": new.held_until, "reason": new.held_reason} for new in judged if new.held_until]
     _insert_new(db, held, waiting)  # a revision of a held item does not prolong its time
+    _insert_new(db, held_keys, [{"key": key, "item_id": new.signal.item.id} for new in judged if new.held_until for key in sorted(new.held_keys)])
 
 
 def _version_row(new: NewVersion, text: str, now: datetime) -> dict[str, Any]:
@@ -321,14 +335,14 @@ def event(db: Connection, event_id: str) -> PolicyEvent | None:
     return PolicyEvent.model_validate_json(text) if text else None
 
 
-def known_slugs(db: Connection, slugs: Iterable[str]) -> dict[str, str]:
-    """The ids of the events that have these slugs; of those alike, the latest."""
-    rows = db.execute(sa.select(events.c.slug, events.c.id).where(events.c.slug.in_(list(slugs))).order_by(events.c.updated_at))
-    return {row.slug: row.id for row in rows}
+def events_of_items(db: Connection, items: Iterable[str]) -> dict[str, str]:
+    """The ids of the events that these items tell, by item."""
+    rows = db.execute(sa.select(event_items.c.item_id, event_items.c.event_id).where(event_items.c.item_id.in_(list(items))))
+    return {row.item_id: row.event_id for row in rows}
 
 
 def list_events(db: Connection, *, since: datetime | None = None, limit: int = 50) -> list[PolicyEvent]:
-    """The newest versions of the events that changed since then, last told first."""
+    """Events told, or with a date, since then; the latest first."""
     query = sa.select(events.c.event).order_by(events.c.last_at.desc(), events.c.id).limit(limit)
     rows = db.execute(query.where(events.c.last_at >= since) if since else query)
     return [PolicyEvent.model_validate_json(text) for text in rows.scalars()]

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from services.store.engine import Store
 
-_PREFIX = "chipwire_"
+_CHANNEL = "chipwire_wake"
 
 
 class Waker:
@@ -23,6 +23,8 @@ class Waker:
     def __init__(self, store: Store, *, reconnect: timedelta = timedelta(seconds=5)) -> None:
         self._store = store
         self._reconnect = reconnect
+        self.hearing = asyncio.Event()
+        """Set while other processes are heard."""
         self._events: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def wake(self, channel: str) -> None:
@@ -68,13 +70,16 @@ class Waker:
 
         url = self._store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=10) as connection:
-            for channel in tuple(self._events):
-                await connection.execute(f'LISTEN "{_PREFIX}{channel}"')
-            async for notification in connection.notifies():
-                self.wake(notification.channel.removeprefix(_PREFIX))
+            await connection.execute(f"LISTEN {_CHANNEL}")
+            self.hearing.set()
+            try:
+                async for notification in connection.notifies():
+                    self.wake(notification.payload)
+            finally:
+                self.hearing.clear()
 
 
 def notify(db: Connection, channel: str) -> None:
     """Wakes the waiters of all processes when this transaction commits. On SQLite, `Waker.wake` has to do."""
     if db.dialect.name == "postgresql":
-        db.execute(sa.select(sa.func.pg_notify(_PREFIX + channel, "")))
+        db.execute(sa.select(sa.func.pg_notify(_CHANNEL, channel)))

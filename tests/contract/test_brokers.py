@@ -78,7 +78,7 @@ async def test_a_record_that_is_too_large_is_rejected_and_harms_nothing(broker: 
 
     await broker.publish([Record(topic.name, b"next", b"key")])
 
-    assert [b"next"] == [record.value for record in await read_all(broker, topic)]
+    assert [record.value for record in await read_all(broker, topic)] == [b"next"]
 
 
 async def test_a_tombstone_without_a_key_is_rejected(broker: Broker, topic: Topic) -> None:
@@ -150,7 +150,7 @@ async def test_offsets_are_dense_and_positions_name_the_next_one(broker: Broker,
 
     async with broker.subscribe(new_group(), [topic]) as subscription:
         batch = await next_batch(subscription, max_records=4)
-        assert [0, 1, 2, 3] == [record.offset for record in batch.records]
+        assert [record.offset for record in batch.records] == [0, 1, 2, 3]
         assert {Partition(topic.name, 0): 4} == batch.positions
         assert list(range(4, 10)) == [record.offset for record in await take(subscription, 6)]
 
@@ -188,10 +188,10 @@ async def test_what_was_never_committed_is_delivered_again(broker: Broker, topic
     group = new_group()
     await broker.publish(numbered(topic, range(3)))
     async with broker.subscribe(group, [topic]) as subscription:
-        assert [0, 1, 2] == numbers(await take(subscription, 3, commit=False))
+        assert numbers(await take(subscription, 3, commit=False)) == [0, 1, 2]
 
     async with broker.subscribe(group, [topic]) as subscription:
-        assert [0, 1, 2] == numbers(await take(subscription, 3))
+        assert numbers(await take(subscription, 3)) == [0, 1, 2]
 
 
 async def test_a_commit_covers_exactly_the_positions_it_names(broker: Broker, topic: Topic) -> None:
@@ -234,7 +234,7 @@ async def test_waiting_for_a_batch_ends_when_something_is_published(broker: Brok
         await broker.publish(numbered(topic, range(1)))
 
         async with asyncio.timeout(10):
-            assert [0] == numbers((await waiting).records)
+            assert numbers((await waiting).records) == [0]
 
 
 async def test_a_batch_is_empty_when_nothing_came_in_time(broker: Broker, topic: Topic) -> None:
@@ -383,7 +383,7 @@ async def test_reading_without_a_group_gives_all_there_is_and_commits_nothing(br
 
 
 async def test_reading_an_empty_topic_ends(broker: Broker, wide: Topic) -> None:
-    assert [] == await read_all(broker, wide)
+    assert await read_all(broker, wide) == []
 
 
 async def test_reading_since_a_time_leaves_out_what_is_older(broker: Broker, wide: Topic) -> None:
@@ -392,7 +392,7 @@ async def test_reading_since_a_time_leaves_out_what_is_older(broker: Broker, wid
     await broker.publish(numbered(wide, range(20, 25), keys=10))
 
     assert list(range(20, 25)) == sorted(numbers([record async for record in broker.read(wide, since=since)]))
-    assert [] == [record async for record in broker.read(wide, since=datetime.now(UTC) + timedelta(hours=1))]
+    assert [record async for record in broker.read(wide, since=datetime.now(UTC) + timedelta(hours=1))] == []
 
 
 async def a_later_time(than: datetime) -> datetime:
@@ -429,7 +429,7 @@ async def test_a_new_topic_has_what_it_promises(kind: Kind, broker: Broker, clea
     await broker.ensure([topic, topic.dead])
 
     assert {"partitions": 3, "cleanup": cleanup, "retention": expected} == await kind.settings(broker, topic)
-    assert {"partitions": 3, "cleanup": "delete", "retention": 30 * 86_400_000} == await kind.settings(broker, topic.dead)
+    assert await kind.settings(broker, topic.dead) == {"partitions": 3, "cleanup": "delete", "retention": 30 * 86_400_000}
 
 
 async def test_ensuring_again_grows_and_changes_but_never_removes(kind: Kind, broker: Broker) -> None:
@@ -485,4 +485,4 @@ async def test_everything_is_there_after_a_restart(kind: Kind) -> None:
             rest = await take(subscription, 20 - len(first.records))
         assert list(range(20)) == sorted(numbers([*first.records, *rest]))
         await broker.publish(numbered(topic, range(20, 21)))
-        assert 21 == len(await read_all(broker, topic))
+        assert len(await read_all(broker, topic)) == 21

@@ -1,13 +1,14 @@
-"""Every store that a contract suite runs on."""
+"""Every store that a suite runs on: SQLite, and a real PostgreSQL where one can be had."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from services.store import delivery, leases, threads  # noqa: F401 their tables
+from services.store import migrate
 from services.store.engine import Store, metadata
 
 
@@ -19,7 +20,9 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def store(store_url: str) -> AsyncIterator[Store]:
-    """A store with every table of the tests' imports."""
+    """A store with all tables."""
+    for module in migrate.TABLE_MODULES:
+        importlib.import_module(module)
     async with Store.open(store_url) as opened:
         metadata.create_all(opened.engine)
         yield opened
