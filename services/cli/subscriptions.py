@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from services.notifier.settings import NotifierSettings
     from services.runtime.settings import RuntimeSettings
     from services.store.accounts import Change, Destination, Subscription
-    from services.store.engine import Store
 
 verbs = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -26,7 +24,7 @@ def apply(file: Annotated[Path, typer.Argument(help="A subscriptions.yaml.", sho
     """Make the accounts named in FILE as it says, whole or not at all. What it does not name in them is switched off; other accounts are left alone."""
     from services.cli.common import print_json, print_table
 
-    changes = asyncio.run(_apply(file, *_settings()))
+    changes = _apply(file, *_settings())
     if as_json:
         for change in changes:
             print_json({"account": change.account_id, "what": change.what, "id": change.id, "done": change.done})
@@ -41,7 +39,7 @@ def list_subscriptions(as_json: Json = False) -> None:
     """List every subscription with the destinations it is sent to. Addresses are not shown."""
     from services.cli.common import print_json, print_table
 
-    pairs = asyncio.run(_list(_settings()[0]))
+    pairs = _list(_settings()[0])
     if as_json:
         for subscription, destination in pairs:
             print_json(_as_json(subscription, destination))
@@ -59,32 +57,25 @@ def _settings() -> tuple[RuntimeSettings, NotifierSettings]:
     return runtime, notifier
 
 
-async def _apply(file: Path, runtime: RuntimeSettings, notifier: NotifierSettings) -> Sequence[Change]:
+def _apply(file: Path, runtime: RuntimeSettings, notifier: NotifierSettings) -> Sequence[Change]:
+    from services.cli.events import opened_store
     from services.notifier import subscriptions
     from services.runtime.clock import SystemClock
     from services.store import accounts
 
     wanted = subscriptions.read(file, os.environ)
-    async with _store(runtime) as store:
+    with opened_store(runtime) as store:
         cipher = subscriptions.open_keys(notifier, store)
         now = SystemClock().now()
-        return await store.run(lambda db: accounts.apply(db, wanted, cipher, now))
+        return store.run_sync(lambda db: accounts.apply(db, wanted, cipher, now))
 
 
-async def _list(runtime: RuntimeSettings) -> Sequence[tuple[Subscription, Destination]]:
+def _list(runtime: RuntimeSettings) -> Sequence[tuple[Subscription, Destination]]:
+    from services.cli.events import opened_store
     from services.store import accounts
 
-    async with _store(runtime) as store:
-        return await store.read(lambda db: [pair for account_id in accounts.account_ids(db) for pair in accounts.pairs(db, account_id)])
-
-
-def _store(runtime: RuntimeSettings) -> Store:
-    from services.store import migrate
-    from services.store.engine import Store
-
-    store = Store.open(runtime.store_url)
-    migrate.upgrade(store)
-    return store
+    with opened_store(runtime) as store:
+        return store.read_sync(lambda db: [pair for account_id in accounts.account_ids(db) for pair in accounts.pairs(db, account_id)])
 
 
 def _state(subscription: Subscription, destination: Destination) -> str:

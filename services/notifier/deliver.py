@@ -263,7 +263,7 @@ class Deliverer:
                 await self._tidy(self._clock.now())
             except Unavailable as exc:
                 log.warning("housekeeping_waits", reason=str(exc))
-            await woken(stop, within=self._settings.poll, clock=self._clock)
+            await woken(stop, within=self._settings.housekeeping, clock=self._clock)
 
     async def _tidy(self, now: datetime) -> None:
         tidied = await self._store.run(lambda db: delivery.tidy(db, now))

@@ -24,7 +24,7 @@ from services.runtime.errors import Unavailable
 from services.store import accounts, delivery, threads
 from services.store.accounts import DestinationKey
 from services.store.delivery import NewDelivery
-from services.store.engine import Connection, Store
+from services.store.engine import Connection, Store, database_now
 from services.store.threads import Alert
 from services.store.wake import Waker
 
@@ -51,6 +51,7 @@ class Fanned:
 
 def fan_out(db: Connection, now: datetime, *, chunk: int = CHUNK) -> Fanned:
     """Makes the next deliveries, of up to `chunk` destinations in all. Run it until nothing `goes_on`."""
+    now = database_now(db, now)
     ended = made = superseded = 0
     left = chunk
     waiting = threads.unfanned_alerts(db, MOST_ALERTS)

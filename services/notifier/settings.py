@@ -19,6 +19,8 @@ class NotifierSettings(Settings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """Keys that encrypt addresses and secrets at rest. Default: `keys` beside the SQLite file, made at the first start; with PostgreSQL it must be set."""
     poll: Duration = timedelta(seconds=1)
     """How often to look for work that nobody announced: retries, and what another process left."""
+    housekeeping: Duration = timedelta(seconds=5)
+    """How often to take back leases that ran out and to measure the queue."""
     concurrency: int = Field(default=64, ge=1, le=1000)
     """Most deliveries being sent at once."""
     per_destination: int = Field(default=16, ge=1, le=1000)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from schemas.config.subscriptions import When
-from services.store import accounts
+from services.store import accounts, secrets
 from services.store.accounts import Change, DestinationKey, WantedAccount, WantedDestination, WantedSubscription
 from services.store.engine import Store
 from tests.alerting import CIPHER, DESK, LONG_AGO, SECRET, account, hook, subscribe
@@ -71,6 +71,17 @@ async def test_neither_address_nor_secret_stands_in_the_database_in_clear(store:
     assert not any(b"example.com" in bytes(value) or SECRET.encode() in bytes(value) for value in (row["address"], row["secret"]))
     assert CIPHER.decrypt(row["address"]) == "https://example.com/hook"
     assert CIPHER.decrypt(row["secret"]) == SECRET
+
+
+async def test_applying_again_mends_what_a_lost_key_has_cost(store: Store) -> None:
+    await store.run(subscribe)
+    other = secrets.cipher([secrets.new_key()])
+
+    (change,) = await store.run(lambda db: accounts.apply(db, [account(hook())], other, NOW))
+
+    row = await store.read(lambda db: db.execute(sa.select(accounts.destinations)).mappings().one())
+    assert (change.id, change.done) == ("hook", "updated")
+    assert other.decrypt(row["address"]) == "https://example.com/hook"
 
 
 async def test_a_disabled_destination_stays_so_until_it_is_another(store: Store) -> None:

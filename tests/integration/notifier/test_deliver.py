@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,21 +25,13 @@ from services.runtime.errors import Unavailable
 from services.runtime.http import HttpClient
 from services.store import accounts, delivery, threads
 from services.store.delivery import Claimed
-from services.store.engine import Connection, Store, metadata
+from services.store.engine import Connection, Store
 from services.store.wake import Waker
 from tests import make
 from tests.alerting import CIPHER, DESK, account, deliveries, hook, raise_alert, states, subscribe
 from tests.servers import hook as hooks
 
 CLOCK = SystemClock()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    url = f"sqlite:///{tmp_path}/store.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    async with Store.open(url) as opened:
-        metadata.create_all(opened.engine)
-        yield opened
 
 
 @pytest.fixture

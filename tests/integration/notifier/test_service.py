@@ -55,7 +55,7 @@ async def running(service: Service) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+async def sqlite(tmp_path: Path) -> AsyncIterator[Store]:
     async with Store.open(f"sqlite:///{tmp_path}/store.db") as opened:
         metadata.create_all(opened.engine)
         yield opened
@@ -91,16 +91,16 @@ async def until_sent(store: Store, count: int) -> None:
 
 
 async def test_a_verdict_becomes_an_alert_in_every_channel_that_subscribed(
-    store: Store, receiver: hooks.Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sqlite: Store, receiver: hooks.Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_subscriptions(tmp_path, receiver.url)
     broker, registry = await broker_with_topics(), CollectorRegistry()
 
     async with HttpClient(allow=[ip_network("127.0.0.0/8")]) as http:
-        service = build(NotifierSettings(), broker, store, clock=SystemClock(), registry=registry, http=http, config=ConfigDir(tmp_path))
+        service = build(NotifierSettings(), broker, sqlite, clock=SystemClock(), registry=registry, http=http, config=ConfigDir(tmp_path))
         async with running(service):
             await broker.publish([await signal()])
-            await until_sent(store, 4)
+            await until_sent(sqlite, 4)
             for check in (*service.ready.values(), *service.live.values()):
                 await check()
 
@@ -115,12 +115,12 @@ async def test_a_verdict_becomes_an_alert_in_every_channel_that_subscribed(
     assert [body["event"]["id"]] == [(record.key or b"").decode() for record in events]
 
 
-async def test_applying_other_subscriptions_while_it_runs_changes_who_is_told(store: Store, receiver: hooks.Hook, tmp_path: Path) -> None:
+async def test_applying_other_subscriptions_while_it_runs_changes_who_is_told(sqlite: Store, receiver: hooks.Hook, tmp_path: Path) -> None:
     write_subscriptions(tmp_path, receiver.url)
     broker = await broker_with_topics()
 
     async with HttpClient(allow=[ip_network("127.0.0.0/8")]) as http:
-        service = build(NotifierSettings(), broker, store, clock=SystemClock(), registry=CollectorRegistry(), http=http, config=ConfigDir(tmp_path))
+        service = build(NotifierSettings(), broker, sqlite, clock=SystemClock(), registry=CollectorRegistry(), http=http, config=ConfigDir(tmp_path))
         assert service.reload is not None
         (tmp_path / "subscriptions.yaml").write_text("accounts: [{id: desk, destinations: 3}]")
         with pytest.raises(Misconfigured, match=r"subscriptions\.yaml:1:"):
@@ -130,12 +130,12 @@ async def test_applying_other_subscriptions_while_it_runs_changes_who_is_told(st
         await service.reload()
         async with running(service):
             await broker.publish([await signal()])
-            await until_sent(store, 1)
+            await until_sent(sqlite, 1)
 
-    assert [one.destination.id for one in await store.read(deliveries)] == ["hook"]
+    assert [one.destination.id for one in await sqlite.read(deliveries)] == ["hook"]
 
 
-async def test_subscriptions_that_cannot_be_used_stop_the_start(store: Store, tmp_path: Path) -> None:
+async def test_subscriptions_that_cannot_be_used_stop_the_start(sqlite: Store, tmp_path: Path) -> None:
     (tmp_path / "subscriptions.yaml").write_text("accounts:\n  - id: desk\n    destinations:\n      - {id: a, email: nobody}\n")
 
     async with HttpClient() as http:
@@ -143,7 +143,7 @@ async def test_subscriptions_that_cannot_be_used_stop_the_start(store: Store, tm
             build(
                 NotifierSettings(),
                 await broker_with_topics(),
-                store,
+                sqlite,
                 clock=SystemClock(),
                 registry=CollectorRegistry(),
                 http=http,
