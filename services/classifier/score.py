@@ -43,7 +43,10 @@ def features(found: Findings, year: int | None, table: Score) -> dict[str, float
 
 def is_seen(feature: Feature, found: Findings) -> bool:
     """Whether one of its concepts or kinds was found where it looks."""
-    return any(not part.concepts.isdisjoint(feature.seen) for part in _where(feature.where, found))
+    return any(
+        not part.concepts.isdisjoint(feature.seen) and (not feature.beside or not part.concepts.isdisjoint(feature.beside))
+        for part in _where(feature.where, found)
+    )
 
 
 def _where(where: str, found: Findings) -> tuple[Part, ...]:
