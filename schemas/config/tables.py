@@ -161,6 +161,7 @@ class Feature(Config):
     """Seen or not seen: one of these concepts or kinds of the lexicon, in this part of the item."""
 
     seen: tuple[str, ...] = Field(min_length=1)
+    beside: tuple[str, ...] = Field(default=(), description="Counts only with one of these in the same sentence.")
     where: Literal["head", "lead", "change", "item"] = Field(
         description="The title (or first sentence), the first three sentences, the sentence of the change, everywhere."
     )

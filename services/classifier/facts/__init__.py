@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from schemas.config.tables import Tables
 from schemas.events.signal import Facts
 from services.classifier.document import Document
-from services.classifier.facts.change import Change, changes, settled
+from services.classifier.facts.change import SHELVED, Change, changes, settled
 from services.classifier.facts.companies import companies
 from services.classifier.facts.dates import dates
 from services.classifier.facts.instruments import instruments
@@ -70,12 +70,13 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
 
 def leading(sentences: tuple[Part, ...], news: tuple[float, ...], tables: Tables, language: str) -> Change | None:
     """The change that is the item's news: the surest of the sentence that is most the news."""
-    best: tuple[float, Change] | None = None
-    for part, score in zip(sentences, news, strict=True):
-        for change in changes(part, tables.changes, language)[:1]:
-            if best is None or change.strength + score > best[0]:
-                best = (change.strength + score, change)
-    return replace(best[1], outcome=settled(best[1], tables.changes)) if best else None
+    found = [(score, change) for part, score in zip(sentences, news, strict=True) for change in changes(part, tables.changes, language)[:1]]
+    if not found:
+        return None
+    best = max(found, key=lambda pair: pair[0] + pair[1].strength)[1]
+    if best.outcome.direction == SHELVED.direction and any(change.outcome == SHELVED and score >= tables.news.position[1] for score, change in found):
+        return replace(best, outcome=SHELVED)  # headlines lift bans that never were: the lead says that a plan was dropped
+    return replace(best, outcome=settled(best, sentences[0], tables.changes))
 
 
 def _of_change(change: Change | None) -> tuple[Quote, ...]:

@@ -15,7 +15,7 @@ DENIED = Outcome(action="clarify", direction="neutral")
 SHELVED = Outcome(action="shelve", direction="loosen")
 ALONE = "alone"
 DROPPED = "drop_plan"
-PLAN_REACH = 16
+PLAN_REACH = 0.34
 NESTED_REACH = 0.45
 """An outer verb stands this near to the verb it governs, as a share of the window."""
 NEGATION_REACH = 8
@@ -42,23 +42,23 @@ Classed = Sequence[tuple[Hit, str]]
 
 def changes(part: Part, table: Changes, language: str) -> tuple[Change, ...]:
     """Every verb with every object that it reaches within the sentence, the surest first."""
-    verbs = _verbs(part, table, language)
+    window = table.window.unspaced if _UNSPACED.search(part.text) else table.window.spaced
+    verbs = _verbs(part, table, language, window)
     if not verbs:
         return ()
     objects = [(hit, table.objects[hit.concept]) for hit in part.hits if hit.concept in table.objects]
-    window = table.window.unspaced if _UNSPACED.search(part.text) else table.window.spaced
     found = [_nested(change, verbs, table, window) for change in _pairs(part, verbs, objects, table, window)]
     placed = [replace(change, strength=change.strength - _doubt(change, table, language)) for change in found]
     return tuple(sorted(placed, key=lambda change: -change.strength))
 
 
-def _verbs(part: Part, table: Changes, language: str) -> Classed:
+def _verbs(part: Part, table: Changes, language: str, window: int) -> Classed:
     """The verbs with their classes. A word inside a whole idiom has no say of its own; a plan that is suspended is dropped."""
     named = [(hit, table.verbs[hit.concept]) for hit in part.hits if hit.concept in table.verbs]
     idioms = [hit for hit, verb_class in named if ALONE in table.matrix.get(verb_class, {})]
     plans = [hit for hit in part.hits if hit.concept == table.plans]
     said = [(hit, verb_class) for hit, verb_class in named if not any(_is_within(hit, idiom) for idiom in idioms) and not _negated(part, hit, table)]
-    return [(hit, _planned(hit, verb_class, plans, table, language)) for hit, verb_class in said]
+    return [(hit, _planned(hit, verb_class, [plan for plan in plans if _reach(hit, plan) <= window * PLAN_REACH], table, language)) for hit, verb_class in said]
 
 
 def _negated(part: Part, hit: Hit, table: Changes) -> bool:
@@ -72,7 +72,7 @@ def _is_within(hit: Hit, idiom: Hit) -> bool:
 def _planned(verb: Hit, verb_class: str, plans: Sequence[Hit], table: Changes, language: str) -> str:
     """A suspended plan is a dropped one; a plan to suspend is not. Which it is, the order of verb and object tells."""
     behind = [(verb, plan) if language not in table.verb_last else (plan, verb) for plan in plans]
-    governs = any(0 <= second.start - first.end <= PLAN_REACH for first, second in behind)
+    governs = any(first.end <= second.start for first, second in behind)
     return table.planned.get(verb_class, verb_class) if governs else verb_class
 
 
@@ -120,12 +120,17 @@ def _doubt(change: Change, table: Changes, language: str) -> float:
     return table.late * late + max(behind, default=0.0)
 
 
-def settled(change: Change, table: Changes) -> Outcome:
-    """The outcome, with the action named more exactly by what else its sentence holds: a licence, a list, a plan."""
+def settled(change: Change, head: Part, table: Changes) -> Outcome:
+    """The outcome, with the action named more exactly by what else its sentence or the title holds: a licence, a list, a plan."""
+    concepts = change.part.concepts | head.concepts
     for step in table.refine:
-        if change.outcome.action in step.actions and not change.part.concepts.isdisjoint(step.seen) and change.part.concepts.isdisjoint(step.unless):
+        if change.outcome.action in step.actions and not concepts.isdisjoint(step.seen) and change.part.concepts.isdisjoint(step.unless):
             return Outcome(action=step.becomes, direction=change.outcome.direction)
     return change.outcome
+
+
+def _reach(one: Hit, other: Hit) -> int:
+    return max(one.start - other.end, other.start - one.end)
 
 
 def distance(one: Hit, other: Hit) -> int | None:

@@ -32,6 +32,8 @@ def companies(
 def _firm(concept: str, kind: str, lexicon: LexiconFile) -> str | None:
     if kind == "company":
         return concept
+    if kind == "product":
+        return lexicon.products[concept].maker
     if kind == "person" and lexicon.persons[concept].of in lexicon.companies:
         return lexicon.persons[concept].of
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from schemas.config.tables import Products
 from services.classifier.facts.change import Change
@@ -17,20 +17,19 @@ def products(parts: Sequence[Part], news: Sequence[float], change: Change | None
     """The most exact names: of the title and the sentence of the change, else of the news, else of the whole item."""
     core = [part for part in parts if part.place == 0 or (change is not None and part is change.part)]
     fresh = [part for part, score in zip(parts, news, strict=True) if score >= NEWS]
-    quotes: dict[str, Quote] = {}
-    for some in (core, fresh, parts):
-        quotes = _named(some, table)
-        if any(name not in table.general for name in quotes):
-            break
+    named = (_named(some, table.groups) for some in (core, fresh))
+    quotes = next((found for found in named if not found.keys() <= set(table.general)), None)
+    if quotes is None:
+        quotes = _named(core, table.groups | table.makers) or _named(parts, table.groups)
     kept = sorted(_most_exact(quotes, table))
     return tuple(kept), tuple(quotes[name] for name in kept)
 
 
-def _named(parts: Sequence[Part], table: Products) -> dict[str, Quote]:
+def _named(parts: Sequence[Part], groups: Mapping[str, str]) -> dict[str, Quote]:
     found: dict[str, Quote] = {}
     for part in parts:
         for hit in part.hits:
-            name = hit.concept if hit.kind == "product" else table.groups.get(hit.concept) or table.makers.get(hit.concept)
+            name = hit.concept if hit.kind == "product" else groups.get(hit.concept)
             if name is not None and name not in found:
                 found[name] = quote("products", name, part, hit)
     return found
