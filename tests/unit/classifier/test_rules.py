@@ -105,6 +105,31 @@ def test_all_problems_are_told_at_once(tmp_path: Path, shipped: ConfigDir) -> No
     assert len(refused.value.problems) == 2
 
 
+@pytest.mark.parametrize(
+    ("lexicon", "problem"),
+    [
+        ("concepts: {quota: {kind: subject, terms: {en: ['*']}}}", "does not start with letters"),
+        ("instruments: {law: {literals: [law], pattern: '(', id: '{0}'}}", "RE2 refuses the pattern"),
+        ("concepts: {CN: {kind: subject, terms: {en: [quota]}}}", "CN stands for two things"),
+        ("gate: {groups: [[subject]]}", "gate stands in 2 files"),
+    ],
+)
+def test_a_lexicon_that_cannot_work_is_refused(tmp_path: Path, shipped: ConfigDir, lexicon: str, problem: str) -> None:
+    (tmp_path / "lexicon").mkdir()
+    (tmp_path / "lexicon" / "ours.yaml").write_text(lexicon, "utf-8")
+
+    with pytest.raises(Misconfigured, match=problem):
+        load_ruleset(ConfigDir(tmp_path, cache=shipped._cache), now=make.NOW)
+
+
+def test_a_gate_of_unknown_concepts_is_refused(tmp_path: Path, shipped: ConfigDir) -> None:
+    (tmp_path / "lexicon").mkdir()
+    (tmp_path / "lexicon" / "gate.yaml").write_text("gate: {groups: [[subjct]]}", "utf-8")
+
+    with pytest.raises(Misconfigured, match="'subjct'"):
+        load_ruleset(ConfigDir(tmp_path, cache=shipped._cache), now=make.NOW)
+
+
 def test_an_id_that_stands_twice_is_refused(tmp_path: Path, shipped: ConfigDir) -> None:
     config = overlay(tmp_path, shipped)
     (tmp_path / "rules" / "more.yaml").write_text((tmp_path / "rules" / "ours.yaml").read_text("utf-8"), "utf-8")
