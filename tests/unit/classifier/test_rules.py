@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
+from schemas.config import rule as rule_schema
 from schemas.config.rule import Rule
 from services.classifier.classify import classify
 from services.classifier.rules import Ruleset, load_ruleset, openers, run_examples
@@ -52,6 +54,15 @@ def test_a_rule_of_the_team_stands_beside_the_shipped_ones(tmp_path: Path, shipp
 
     assert {rule.id for rule in ours.rules} == {rule.id for rule in ruleset.rules} | {"quota-lapses"}
     assert ours.hash != ruleset.hash
+    assert list(run_examples(ours, lambda item: {hit.id for hit in classify(item, ours).rules})) == []
+
+
+def test_the_example_in_the_schema_is_a_rule_that_works(tmp_path: Path, shipped: ConfigDir) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "ours.yaml").write_text(dedent(rule_schema.__doc__ or "").partition("\n\n")[2], "utf-8")
+    ours = load_ruleset(ConfigDir(tmp_path, cache=shipped._cache), now=make.NOW)
+
+    assert "vague-countermeasures" in {rule.id for rule in ours.rules}
     assert list(run_examples(ours, lambda item: {hit.id for hit in classify(item, ours).rules})) == []
 
 
