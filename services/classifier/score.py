@@ -6,6 +6,7 @@ Features come from the table `score.yaml` (a concept seen in a part of the item)
     change_head       the title itself holds the change (0 to 1.2)            subject_change   chips, a chip firm or a product in the sentence of the change
     weak_change       no verb of its own: "new curbs", "in force"             imposer, target  a state is named as one
     reaction_first    the title begins with a reaction                        question         the title asks
+    state_first, firm_first   who the title names first   state_acts        a state stands right before the verb
     older_year        the lead speaks of an earlier year                      loosens          the change loosens
 """
 
@@ -59,6 +60,9 @@ def _computed(found: Findings, year: int | None) -> dict[str, float]:
         **_of_change(found.change, found),
         "reaction_first": float(head is not None and _reaction_first(head, found.change)),
         "question": float(head is not None and any(mark in head.text for mark in QUESTION_MARKS)),
+        "state_first": float(head is not None and _first_named(head) == "state"),
+        "firm_first": float(head is not None and _first_named(head) == "firm"),
+        "state_acts": float(found.change is not None and _state_acts(found.change)),
         "older_year": float(any(tells_older_year(part.text, year) for part in lead)),
         "imposer": float("imposers" in shown),
         "target": float("targets" in shown),
@@ -78,6 +82,18 @@ def _of_change(change: Change | None, found: Findings) -> dict[str, float]:
         "weak_change": float(change.verb_class in WEAK),
         "loosens": float(change.outcome.direction == "loosen"),
     }
+
+
+def _first_named(head: Part) -> str | None:
+    """Who the title begins with: a state, a body or an official of one, or a firm."""
+    named = next((hit for hit in head.hits if hit.kind in ("country", "agency", "company", "person")), None)
+    return None if named is None else "firm" if named.kind in ("company", "person") else "state"
+
+
+def _state_acts(change: Change) -> bool:
+    """Whether a state or a body of one stands before the verb, nearer than any firm or reaction."""
+    actors = [hit for hit in change.part.hits if hit.kind in ("country", "agency", "company", "reaction") and hit.end <= change.verb.start]
+    return bool(actors) and actors[-1].kind in ("country", "agency")
 
 
 def _reaction_first(head: Part, change: Change | None) -> bool:

@@ -75,7 +75,7 @@ def leading(sentences: tuple[Part, ...], news: tuple[float, ...], tables: Tables
         for change in changes(part, tables.changes, language)[:1]:
             if best is None or change.strength + score > best[0]:
                 best = (change.strength + score, change)
-    return replace(best[1], outcome=settled(best[1], tables.changes)) if best else None
+    return replace(best[1], outcome=settled(best[1], sentences[0], tables.changes)) if best else None
 
 
 def _of_change(change: Change | None) -> tuple[Quote, ...]:

@@ -120,10 +120,11 @@ def _doubt(change: Change, table: Changes, language: str) -> float:
     return table.late * late + max(behind, default=0.0)
 
 
-def settled(change: Change, table: Changes) -> Outcome:
-    """The outcome, with the action named more exactly by what else its sentence holds: a licence, a list, a plan."""
+def settled(change: Change, head: Part, table: Changes) -> Outcome:
+    """The outcome, with the action named more exactly by what else its sentence or the title holds: a licence, a list, a plan."""
+    concepts = change.part.concepts | head.concepts
     for step in table.refine:
-        if change.outcome.action in step.actions and not change.part.concepts.isdisjoint(step.seen) and change.part.concepts.isdisjoint(step.unless):
+        if change.outcome.action in step.actions and not concepts.isdisjoint(step.seen) and change.part.concepts.isdisjoint(step.unless):
             return Outcome(action=step.becomes, direction=change.outcome.direction)
     return change.outcome
 
