@@ -23,13 +23,14 @@ class Candidate:
 
 
 def meant_signs(flat: str, places: Sequence[int], signs: Signs) -> set[int]:
-    meant: set[int] = set()
+    """Of places where a one-character country name stands, those whose neighbours fit: at the edge of a phrase, beside another sign, or before a fitting word."""
+    fitting: set[int] = set()
     for at in sorted(places):
         before, after = flat[at - 1] if at else " ", flat[at + 1 : at + 7]
-        free = not before.isalnum() or before in signs.before or at - 1 in meant
+        free = not before.isalnum() or before in signs.before or at - 1 in fitting
         if free and (not after[:1].isalnum() or after[0] in signs.countries or after.startswith(signs.after)):
-            meant.add(at)
-    return meant
+            fitting.add(at)
+    return fitting
 
 
 class _Near:
