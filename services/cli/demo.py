@@ -28,7 +28,9 @@ def demo() -> None:
 
     lay_out(DIRECTORY, datetime.now(UTC))
     os.environ.update(environment(DIRECTORY))
-    print(f"chipwire demo: thirty made-up news items in eleven languages, and the live sources. Alerts appear below; Ctrl-C ends it.\nMails: {DIRECTORY}/outbox/\n")
+    print(
+        f"chipwire demo: thirty made-up news items in eleven languages, and the live sources. Alerts appear below; Ctrl-C ends it.\nMails: {DIRECTORY}/outbox/\n"
+    )
     raise typer.Exit(app.main())
 
 
