@@ -18,6 +18,8 @@ _HIGHEST_STAGE = {0: "in_force", 1: "announced", 2: "reported"}
 """How far each tier can raise a stage alone; tier 3 cannot."""
 _LEADING = 1
 """The tier up to which a source may add targets, products and parties, move dates and raise the severity."""
+_TRUSTED = 2
+"""The tier up to which a source may complete what is not known yet."""
 _PARTIES = ("listed", "licensee", "buyer")
 """Roles that make a company a party to the measure; makers and sellers are named in passing too often."""
 _TIMED = ("effective", "expires")
@@ -34,16 +36,20 @@ def may_raise(tier: int, stage: str | None) -> bool:
 
 
 def merged(event: Facts, signal: Facts, tier: int) -> tuple[Facts, tuple[str, ...]]:
-    """The facts of the event with the signal's added, and the material changes among them."""
+    """The facts of the event with the signal's added, and the material changes among them. An aggregator adds nothing."""
+    if tier > _TRUSTED:
+        return event, ()
     changes: dict[str, dict[str, object]] = {}
-    if rank_of(signal.stage) > rank_of(event.stage) and may_raise(tier, signal.stage):
+    if (
+        rank_of(signal.stage) > rank_of(event.stage) and may_raise(tier, signal.stage) and signal.direction in (event.direction, None)
+    ):  # a denial raises nothing
         changes["stage_raised"] = {"stage": signal.stage}
     if tier <= _LEADING:
         changes |= _added(event, signal)
     dates, change = _dates(event.dates, signal.dates, tier)
     if change:
-        changes[change] = {"dates": dates}
-    updates = _filled(event, signal, tier) | {name: value for update in changes.values() for name, value in update.items()}
+        changes[change] = {}
+    updates = {"dates": dates} | _filled(event, signal, tier) | {name: value for update in changes.values() for name, value in update.items()}
     return event.model_copy(update=updates), tuple(changes)
 
 
@@ -100,7 +106,7 @@ def _dates(known: tuple[FactDate, ...], named: tuple[FactDate, ...], tier: int) 
         old = dates.get(date.kind)
         if old is None:
             dates[date.kind] = date
-            change = change or ("date_set" if date.kind in _TIMED and tier <= _LEADING + 1 else None)
+            change = change or ("date_set" if date.kind in _TIMED else None)
         elif date.kind in _TIMED and tier <= _LEADING and _moved(old, date, tier):
             dates[date.kind], change = date, "date_moved"
     return tuple(dates.values()), change
@@ -114,7 +120,7 @@ def _moved(old: FactDate, new: FactDate, tier: int) -> bool:
 
 def _filled(event: Facts, signal: Facts, tier: int) -> dict[str, object]:
     """What may be completed without telling anyone: gaps, further amounts as their sources gave them, a surer confidence."""
-    gaps = {name: getattr(signal, name) for name in ("action", "agency", "motive", "origin", "severity", "stage") if getattr(event, name) is None}
+    gaps = {name: getattr(signal, name) for name in ("action", "agency", "motive", "origin", "severity") if getattr(event, name) is None}
     sure = max(filter(None, (event.confidence, signal.confidence)), default=None)
     return gaps | {
         "instruments": _union(event.instruments, signal.instruments),

@@ -66,6 +66,7 @@ def build(
         broker=broker,
         clock=clock,
         metrics=WorkerMetrics(registry, "notifier"),
+        settings=settings.worker,
     )
     fanout = FanOut(store, waker=waker, clock=clock, metrics=metrics, poll=settings.poll)
     tools = Tools(settings, http, clock, sys.stdout, outbox=subscriptions.outbox_of(settings, store))

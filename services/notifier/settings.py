@@ -9,10 +9,10 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from schemas.config.duration import Duration
-from services.runtime.settings import Settings
+from services.runtime.settings import ConsumerSettings
 
 
-class NotifierSettings(Settings, env_prefix="CHIPWIRE_NOTIFIER_"):
+class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """How alerts are delivered."""
 
     keys_file: Path | None = None

@@ -39,6 +39,8 @@ _UNDOING = ("shelve", "suspend", "rescind", "reinstate", "delay", "list_remove",
 _SOON = timedelta(hours=72)
 SOURCES = 100
 """So many sources an event lists; one more that changes nothing makes no new version."""
+_DENIES = "denies"
+"""Why a denial joined: told once, whoever repeats it."""
 _QUOTED = 300
 """Characters of any source that are passed on."""
 
@@ -228,7 +230,8 @@ class _Desk:
             return Joined(self._version(event, event.facts, (), found.reasons), found.reasons)
         if self._denies(event):
             facts = event.facts.model_copy(update={"confidence": (event.facts.confidence or 0.6) / 2})
-            return Corrected(self._version(event, facts, ("denied",), found.reasons), ("denied",), is_fresh(self.signal), found.reasons)
+            reasons = (_DENIES, *found.reasons)
+            return Corrected(self._version(event, facts, ("denied",), reasons), ("denied",), is_fresh(self.signal), reasons)
         return self._told(event, *material.merged(event.facts, self.signal.facts, self.tier), found.reasons)
 
     def reverse(self, event: PolicyEvent, found: Likeness, held: Sequence[PolicySignal]) -> Reversed | Held:
@@ -278,7 +281,7 @@ class _Desk:
         return outcome(version, changes, fresh, why)
 
     def _denies(self, event: PolicyEvent) -> bool:
-        """An official word on a mere report that changes nothing itself."""
+        """The first official word on a mere report that changes nothing itself."""
         facts = self.signal.facts
         official = (
             self.tier <= 1
@@ -286,7 +289,8 @@ class _Desk:
             and facts.direction in ("neutral", None)
             and material.rank_of(facts.stage) >= material.rank_of("announced")
         )
-        return official and event.facts.action != "clarify" and event.facts.stage in ("rumour", "reported")
+        told_before = any(_DENIES in source.why_joined for source in event.sources)
+        return official and not told_before and event.facts.action != "clarify" and event.facts.stage in ("rumour", "reported")
 
     def _held(self, reason: str) -> Held:
         return Held(self.now + HOLD, reason)

@@ -10,6 +10,7 @@ The library has traps, each measured on a real broker. The comments here name th
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -52,6 +53,9 @@ _BATCH_BYTES = 1_048_576
 
 _TOPIC_CONFIG = 1
 """`config_source` of a setting that was made for the topic itself, in the answer of DescribeConfigs."""
+
+_STOP_SECONDS = 5
+"""How long a client of the library may take to stop."""
 
 _partition_for = DefaultPartitioner()
 """The Java client's: other programs that write to our topics agree where a key belongs."""
@@ -134,11 +138,16 @@ class KafkaBroker:
         """A try that was given up may still arrive, once; the caller's next try is then a second copy."""
         for record in records:
             check(record)
+        if not records:
+            return
+        producer = None
         try:
             async with asyncio.timeout(self._options.publish_timeout.total_seconds()):
                 await self._must_exist({record.topic for record in records})
-                await self._send(await self._ready_producer(), records)
+                producer = await self._ready_producer()
+                await self._send(producer, records)
         except TimeoutError as exc:
+            await self._drop(producer)  # it would keep these records, and the next try's, and send them all one day
             raise Unavailable(f"Kafka at {self._cluster.servers} did not confirm the records within {self._options.publish_timeout}") from exc
 
     def full(self, topic: Topic) -> bool:  # noqa: ARG002 the Protocol's signature
@@ -146,11 +155,10 @@ class KafkaBroker:
 
     async def _send(self, producer: Any, records: Sequence[Record]) -> None:
         try:
-            lanes = await _placed(producer, records)
-            sent = [
-                await producer.send_batch(built, lane.topic, partition=lane.partition) for lane, of_lane in lanes.items() for built in _built(producer, of_lane)
-            ]
-            await asyncio.gather(*sent)
+            sent = [await _queued(producer, lane, built) for lane, of_lane in (await _placed(producer, records)).items() for built in _built(producer, of_lane)]
+            await asyncio.wait(sent)
+            for future in sent:
+                future.result()
         except MessageSizeTooLargeError as exc:
             await self._drop(producer)
             raise Rejected(f"Kafka refuses the records as too large; the topic's max.message.bytes must be at least {_BATCH_BYTES}") from exc
@@ -176,12 +184,12 @@ class KafkaBroker:
             return self._producer
 
     async def _drop(self, producer: Any) -> None:
-        """The next `publish` makes a new one."""
-        if self._producer is producer:
+        """With all that it still holds. The next `publish` makes a new one."""
+        if producer is not None and self._producer is producer:
             self._producer = None
             self._hooks.on_rebuild("producer")
-            logger.warning("kafka_producer_rebuilt")
-            await _stopped(producer)
+            logger.warning("kafka_producer_dropped")
+            await _abandoned(producer)
 
     async def _must_exist(self, topics: Iterable[str]) -> None:
         """Asking first: the library waits a whole request timeout for a topic that is not there, and some clusters create it by the way."""
@@ -286,7 +294,7 @@ class KafkaBroker:
 
     async def close(self) -> None:
         if self._producer is not None:
-            await _stopped(self._producer)
+            await _finished(self._producer)
         await _stopped(self._admin)
 
 
@@ -470,6 +478,12 @@ async def _placed(producer: Any, records: Sequence[Record]) -> dict[TopicPartiti
     return lanes
 
 
+async def _queued(producer: Any, lane: TopicPartition, built: Any) -> asyncio.Future[Any]:
+    future: asyncio.Future[Any] = await producer.send_batch(built, lane.topic, partition=lane.partition)
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # looked at, also when the publisher has given up
+    return future
+
+
 def _built(producer: Any, records: Sequence[Record]) -> list[Any]:
     """As many of the library's batches as the records of one partition need."""
     batches = [producer.create_batch()]
@@ -532,13 +546,41 @@ async def _stopped(client: Any) -> None:
     """Stops a client of the library, whatever state it is in."""
     stop = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(_STOP_SECONDS):
             await stop()
     except (KafkaError, TimeoutError) as exc:
         logger.warning("kafka_client_not_stopped_cleanly", client=type(client).__name__, reason=type(exc).__name__)
     except asyncio.CancelledError:
         if _cancelled_by_someone():
             raise
+
+
+async def _finished(producer: Any) -> None:
+    """Stops a producer once its records are taken. Its own `stop` would wait for ever while no broker answers."""
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await producer.flush()
+    except TimeoutError:
+        await _abandoned(producer)
+    else:
+        await _stopped(producer)
+
+
+async def _abandoned(producer: Any) -> None:
+    """Stops a producer with all that it still holds. Nobody waits for that any more: the publishers were told."""
+    with suppress(KafkaError, TimeoutError):
+        async with asyncio.timeout(_STOP_SECONDS):
+            await producer._sender.close()  # noqa: SLF001 the library has no other way
+    _fail_all(producer._message_accumulator)  # noqa: SLF001 as above
+    await _stopped(producer)
+
+
+def _fail_all(accumulator: Any) -> None:
+    held = [*itertools.chain.from_iterable(accumulator._batches.values()), *accumulator._pending_batches]  # noqa: SLF001 as above
+    accumulator.fail_all(KafkaError("given up"))
+    for batch in held:
+        if batch._drain_waiter.done():  # noqa: SLF001 as above
+            batch._drain_waiter.exception()  # noqa: SLF001 looked at: else asyncio logs that nobody did
 
 
 def _cancelled_by_someone() -> bool:

@@ -211,3 +211,7 @@ def _translated() -> Iterator[None]:
         raise Unavailable(f"the database does not answer: {type(exc).__name__}") from exc
     except sa.exc.IntegrityError as exc:
         raise Rejected(f"the database refuses the row: {type(exc.orig).__name__}") from exc
+    except sa.exc.DBAPIError as exc:
+        if exc.connection_invalidated:  # cut off, such as a transaction that idled too long
+            raise Unavailable(f"the database ended the connection: {type(exc.orig).__name__}") from exc
+        raise

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from schemas.events.event import PolicyEvent, Relation
 from schemas.events.signal import PolicySignal
 from schemas.topics import POLICY_EVENTS
 from services.runtime import codec
+from services.runtime.errors import Unavailable
 from services.store import leases, threads
-from services.store.engine import Store
+from services.store.engine import Store, place_lock
 from services.store.threads import NewVerdict, NewVersion
 from services.store.wake import Waker, notify
 from tests import make
@@ -149,6 +153,32 @@ async def test_a_failure_leaves_nothing_of_a_batch_behind(store: Store) -> None:
         await store.run(fail)
 
     assert await store.read(lambda db: (threads.unfanned_alerts(db, 9), threads.waiting_records(db, 9), threads.list_events(db))) == ([], [], [])
+
+
+@pytest.mark.postgres
+async def test_a_holder_of_the_placement_lock_that_freezes_is_cut_off(postgres_url: str) -> None:
+    async with Store.open(postgres_url, statement_timeout=timedelta(seconds=1)) as store:
+        frozen, thawed = threading.Event(), threading.Event()
+
+        def freeze(db: Connection) -> None:
+            place_lock(db)
+            frozen.set()
+            thawed.wait(30)
+            db.execute(sa.text("SELECT 1"))
+
+        holder = asyncio.create_task(store.run(freeze))
+        await asyncio.to_thread(frozen.wait, 10)
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    await store.run(place_lock)
+                    break
+                except Unavailable:  # its own wait for the lock timed out first: as the worker does, again
+                    continue
+        thawed.set()
+
+        with pytest.raises(Unavailable):
+            await holder
 
 
 async def test_a_lease_is_held_by_one_until_it_ends_or_is_given_back(store: Store) -> None:

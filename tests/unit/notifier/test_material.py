@@ -35,11 +35,18 @@ def test_the_gazette_moves_a_date_by_a_single_day() -> None:
     assert (facts.dates, changes) == (after.dates, ("date_moved",))
 
 
-@pytest.mark.parametrize("tier", [2, 3])
-def test_a_source_that_does_not_lead_fills_gaps_but_widens_nothing(tier: int) -> None:
+@pytest.mark.parametrize(("tier", "agency"), [(2, "BIS"), (3, None)])
+def test_a_source_that_does_not_lead_fills_gaps_at_most_and_widens_nothing(tier: int, agency: str | None) -> None:
     facts, changes = material.merged(make.facts(agency=None), make.facts(agency="BIS", targets=("RU",), products=("H200",), severity=5), tier=tier)
 
-    assert (facts.agency, facts.targets, facts.products, facts.severity) == ("BIS", ("CN",), ("H20",), 3)
+    assert (facts.agency, facts.targets, facts.products, facts.severity) == (agency, ("CN",), ("H20",), 3)
+    assert changes == ()
+
+
+def test_dates_that_are_no_turn_of_the_measure_are_kept_silently() -> None:
+    facts, changes = material.merged(make.facts(), make.facts(dates=(date("announced", "2026-03-02"),)), tier=1)
+
+    assert facts.dates == (date("announced", "2026-03-02"),)
     assert changes == ()
 
 

@@ -263,6 +263,7 @@ def test_a_denial_corrects_the_report_and_halves_its_confidence(desk: Desk) -> N
     assert isinstance(denied, Corrected)
     assert denied.changes == ("denied",)
     assert denied.event.facts.confidence == 0.3
+    assert isinstance(desk.place(told("Reuters", APRIL_9 + timedelta(hours=6), action="clarify", direction="neutral", stage="announced")), Joined)
 
 
 def test_an_event_is_withdrawn_when_its_only_item_is_judged_no(desk: Desk) -> None:

@@ -54,6 +54,34 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "seen_items",
+        sa.Column("item", sa.String(length=64), nullable=False),
+        sa.Column("revision", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("first_seen_at", Instant(), nullable=False),
+        sa.Column("last_seen_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("item", name=op.f("pk_seen_items")),
+    )
+    op.create_index(op.f("ix_seen_items_last_seen_at"), "seen_items", ["last_seen_at"], unique=False)
+    op.create_table(
+        "source_states",
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("etag", sa.Text(), nullable=True),
+        sa.Column("last_modified", sa.Text(), nullable=True),
+        sa.Column("unmodified", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("outcome", sa.String(length=32), nullable=True),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("first_success_at", Instant(), nullable=True),
+        sa.Column("last_success_at", Instant(), nullable=True),
+        sa.Column("last_new_at", Instant(), nullable=True),
+        sa.Column("next_visit_at", Instant(), nullable=False),
+        sa.Column("lease", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("source", name=op.f("pk_source_states")),
+    )
+    op.create_index(op.f("ix_source_states_next_visit_at"), "source_states", ["next_visit_at"], unique=False)
+    op.create_table(
         "verdicts",
         sa.Column("item_id", sa.Text(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False, comment="the PolicySignal as JSON"),
@@ -255,6 +283,10 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_alerts_event_id"), table_name="alerts")
     op.drop_table("alerts")
     op.drop_table("verdicts")
+    op.drop_index(op.f("ix_source_states_next_visit_at"), table_name="source_states")
+    op.drop_table("source_states")
+    op.drop_index(op.f("ix_seen_items_last_seen_at"), table_name="seen_items")
+    op.drop_table("seen_items")
     op.drop_table("outbox")
     op.drop_table("leases")
     op.drop_index(op.f("ix_events_updated_at"), table_name="events")
