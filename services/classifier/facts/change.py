@@ -15,7 +15,7 @@ DENIED = Outcome(action="clarify", direction="neutral")
 SHELVED = Outcome(action="shelve", direction="loosen")
 ALONE = "alone"
 DROPPED = "drop_plan"
-PLAN_REACH = 0.34
+PLAN_REACH = 0.5
 NESTED_REACH = 0.45
 """An outer verb stands this near to the verb it governs, as a share of the window."""
 NEGATION_REACH = 8
