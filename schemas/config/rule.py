@@ -24,7 +24,7 @@ from schemas.config.base import Config
 from schemas.events.signal import Facts
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
-Position = Literal["title", "lead"]
+Position = Literal["title", "opening", "lead"]
 Verdict = Literal["alert", "context", "no"]
 RuleStatus = Literal["shadow", "active", "retired"]
 
@@ -65,7 +65,8 @@ class Condition(Config):
     source: SourceTest | None = None
     language: tuple[str, ...] | None = Field(default=None, description="Tags; `zh` stands for zh-Hans and zh-Hant.")
     position: Position | None = Field(
-        default=None, description="Where a term, phrase, regex or near must be seen; lead is the title and the first two sentences."
+        default=None,
+        description="Where a term, phrase, regex or near must be seen: the title; its opening (at most five words before it); the lead, title and first two sentences.",
     )
 
     @cached_property

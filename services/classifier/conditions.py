@@ -17,6 +17,8 @@ from services.classifier.document import Document
 from services.classifier.terms import Hit
 
 _NO_FACTS = Facts()
+_OPENING = 5
+"""Words before what stands in the opening of a title."""
 _WIDE = re.compile("[\u2e80-\U0010ffff]")
 
 
@@ -76,25 +78,27 @@ def _phrase(condition: Condition, document: Document, _: Facts) -> Match | None:
 def _seen(condition: Condition, document: Document, hits: Sequence[Hit]) -> Match | None:
     if not hits:
         return None
-    spans = {Span(hit.field, hit.start, hit.end) for hit in hits if _in_position(condition, document, hit.sentence)}
+    spans = {Span(hit.field, hit.start, hit.end) for hit in hits if _in_position(condition, document, hit.sentence, hit.start)}
     return Match(tuple(sorted(spans))) if spans else None
 
 
-def _in_position(condition: Condition, document: Document, sentence: int) -> bool:
+def _in_position(condition: Condition, document: Document, sentence: int, start: int) -> bool:
     if condition.position is None:
         return True
-    if condition.position == "title":
-        return document.title is not None and sentence == 0
-    return sentence < (2 if document.title is None else 3)
+    if condition.position == "lead":
+        return sentence < (2 if document.title is None else 3)
+    if document.title is None or sentence > 0:
+        return False
+    return condition.position == "title" or _count_words(document.title.text[:start]) <= _OPENING
 
 
 def _regex(condition: Condition, document: Document, _: Facts) -> Match | None:
     pattern = _compiled(condition.regex or "")
     spans = [
-        Span(sentence.field, sentence.start + found.start(), sentence.start + found.end())
+        Span(sentence.field, start, sentence.start + found.end())
         for sentence in document.sentences
-        if _in_position(condition, document, sentence.index)
         for found in pattern.finditer(document.words(sentence))
+        if _in_position(condition, document, sentence.index, start := sentence.start + found.start())
     ]
     return Match(tuple(spans)) if spans else None
 
@@ -108,7 +112,7 @@ def _near(condition: Condition, document: Document, _: Facts) -> Match | None:
     near = condition.near
     assert near is not None  # noqa: S101 evaluate looked
     for anchor in document.called.get(near.terms[0], ()):
-        if _in_position(condition, document, anchor.sentence):
+        if _in_position(condition, document, anchor.sentence, anchor.start):
             others = [_closest(term, anchor, near, document) for term in near.terms[1:]]
             found = [hit for hit in others if hit is not None]
             if len(found) == len(others):
@@ -128,9 +132,12 @@ def _closest(term: str, anchor: Hit, near: Near, document: Document) -> Hit | No
 
 def _words_between(one: Hit, other: Hit, document: Document) -> int:
     first, second = sorted((one, other), key=lambda hit: hit.start)
-    between = document.folded(one.field).text[first.end : second.start]
-    wide = len(_WIDE.findall(between))
-    return len(_WIDE.sub(" ", between).split()) + wide // 2
+    return _count_words(document.folded(one.field).text[first.end : second.start])
+
+
+def _count_words(folded: str) -> int:
+    """Two Chinese or Japanese characters count as one word."""
+    return len(_WIDE.sub(" ", folded).split()) + len(_WIDE.findall(folded)) // 2
 
 
 def _fact(condition: Condition, _: Document, facts: Facts) -> Match | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,8 @@ from services.classifier.spelling import Spelling, spellings
 
 NAMES = frozenset({"agency", "company", "country", "person", "product", "instrument"})
 """Kinds that are names."""
+
+_WITH_IDS = ("concepts", "countries", "agencies", "companies", "persons", "products")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def names_of(lexicon: LexiconFile) -> Mapping[str, frozenset[str]]:
 
 
 def merge(files: Iterable[LexiconFile]) -> LexiconFile:
-    """All files of a lexicon as one. Raises ValueError naming an id that stands in two of them."""
+    """All files of a lexicon as one. Raises ValueError naming an id that stands twice: rules call a concept by its id alone."""
     parts = list(files)
     merged: dict[str, Any] = {}
     for name, field in LexiconFile.model_fields.items():
@@ -93,6 +95,9 @@ def merge(files: Iterable[LexiconFile]) -> LexiconFile:
             merged[name] = _only(name, values)
         else:
             merged[name] = _together(name, values)
+    ids = Counter(key for name in _WITH_IDS for key in merged[name])
+    if twice := [key for key, times in ids.items() if times > 1]:
+        raise ValueError(f"lexicon: {', '.join(sorted(twice))} stands for two things; expected an id of its own for each")
     return LexiconFile.model_construct(**merged)
 
 
@@ -100,12 +105,12 @@ def _together(name: str, values: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     together: dict[str, Any] = {}
     for value in values:
         if twice := together.keys() & value.keys():
-            raise ValueError(f"{name}: {', '.join(sorted(twice))} stands in two files of the lexicon; expected it in one")
+            raise ValueError(f"lexicon: {name}: {', '.join(sorted(twice))} stands in two files; expected it in one")
         together |= value
     return together
 
 
 def _only(name: str, values: Sequence[Any]) -> Any:
     if len(values) > 1:
-        raise ValueError(f"{name} stands in {len(values)} files of the lexicon; expected it in one")
+        raise ValueError(f"lexicon: {name} stands in {len(values)} files; expected it in one")
     return values[0] if values else None

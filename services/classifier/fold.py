@@ -25,7 +25,11 @@ _SAME = {
     "‘’‚‛ʼʻ`´": "'", "“”„‟«»「」『』《》〈〉": '"', "‐‑‒–—―−": "-", "ё": "е", "ı": "i", "\t\r\v\f\x85": " ", "\u2028\u2029": "\n", "・･": "·",
     "٠۰": "0", "١۱": "1", "٢۲": "2", "٣۳": "3", "٤۴": "4", "٥۵": "5", "٦۶": "6", "٧۷": "7", "٨۸": "8", "٩۹": "9",
 }  # fmt: skip
-_LETTERS: dict[int, str | None] = {ord(char): same for chars, same in _SAME.items() for char in chars} | {ord(mark): None for mark in _DROPPED}
+_LETTERS: dict[int, str | None] = {
+    **{ord(char): same for chars, same in _SAME.items() for char in chars},
+    **dict.fromkeys(map(ord, _DROPPED)),
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),  # half a character, which no encoding takes
+}
 _HIDDEN = dict.fromkeys(map(ord, _INVISIBLE))
 
 _LETTER = re.compile("[" + "".join(map(re.escape, map(chr, _LETTERS))) + "]")
@@ -35,18 +39,30 @@ _MARKUP = re.compile(r"<!--|-->|</?[A-Za-z][^<>]{0,2000}>|&(?:#[0-9]{1,7}|#[xX][
 _INLINE = re.compile(r"</?(?:a|abbr|b|bdi|bdo|em|font|i|mark|small|span|strong|sub|sup|u|wbr)\b", re.IGNORECASE)
 
 
+_ONE_TO_ONE = re.compile(
+    "[\\x00-%'-;=-\x7f\u00c0-\u00de\u00e0-\u012f\u0134-\u013e\u0141-\u0148\u014a-\u017e\u0400-\u045f\u0621-\u063a\u0641-\u064a\u0660-\u0669"
+    "\u2010-\u2016\u2018-\u201f\u3000-\u3029\u3041-\u3096\u30a1-\u30fe\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e]*"
+)
+"""Texts of characters that each fold to one; where the length is kept too, nothing has moved."""
+
+
 class Folded:
     """A folded text that still knows what it was made of."""
 
-    __slots__ = ("_spans", "source", "text")
+    __slots__ = ("_aligned", "_spans", "source", "text")
 
     def __init__(self, source: str, text: str) -> None:
         self.source = source
         self.text = text
+        self._aligned: bool | None = None
         self._spans: tuple[array[int], array[int]] | None = None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """The span of the source, in code points and half-open, that gave `text[start:end]`. Empty spans stay empty."""
+        if self._aligned is None:
+            self._aligned = len(self.source) == len(self.text) and _ONE_TO_ONE.fullmatch(self.source) is not None
+        if self._aligned:
+            return start, end
         if self._spans is None:
             self._spans = _spans(self.source)
         starts, ends = self._spans

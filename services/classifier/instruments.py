@@ -21,9 +21,9 @@ class Instruments:
 
     @classmethod
     def build(cls, written: Mapping[str, Instrument]) -> Instruments:
-        """Compiles the patterns. Raises re2.error for one that RE2 refuses."""
+        """Compiles the patterns. Raises ValueError for one that RE2 refuses, or an id that names a group which is not there."""
         literals = frozenset(flatten(fold(literal).text) for instrument in written.values() for literal in instrument.literals)
-        return cls(literals, [(re2.compile(instrument.pattern), instrument.id) for instrument in written.values()])
+        return cls(literals, [_compiled(key, instrument) for key, instrument in written.items()])
 
     def find(self, folded: str) -> Iterator[tuple[str, int, int]]:
         """Normalised id, start and end of each."""
@@ -31,3 +31,14 @@ class Instruments:
             for match in pattern.finditer(folded):
                 groups = [(group or "").upper().replace(" ", "") for group in match.groups()]
                 yield shape.format(match.group(), *groups), match.start(), match.end()
+
+
+def _compiled(key: str, instrument: Instrument) -> tuple[re2._Regexp, str]:
+    try:
+        pattern = re2.compile(instrument.pattern)
+        instrument.id.format("", *[""] * pattern.groups)
+    except re2.error as exc:
+        raise ValueError(f"lexicon: instrument {key}: RE2 refuses the pattern {instrument.pattern!r}") from exc
+    except (IndexError, KeyError, ValueError) as exc:
+        raise ValueError(f"lexicon: instrument {key}: the id {instrument.id!r} does not fit the groups of the pattern") from exc
+    return pattern, instrument.id

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.config.lexicon import Signs
@@ -23,34 +23,41 @@ class Candidate:
 
 
 def meant_signs(flat: str, places: Sequence[int], signs: Signs) -> set[int]:
-    meant: set[int] = set()
+    """Of places where a one-character country name stands, those whose neighbours fit: at the edge of a phrase, beside another sign, or before a fitting word."""
+    fitting: set[int] = set()
     for at in sorted(places):
         before, after = flat[at - 1] if at else " ", flat[at + 1 : at + 7]
-        free = not before.isalnum() or before in signs.before or at - 1 in meant
+        free = not before.isalnum() or before in signs.before or at - 1 in fitting
         if free and (not after[:1].isalnum() or after[0] in signs.countries or after.startswith(signs.after)):
-            meant.add(at)
-    return meant
+            fitting.add(at)
+    return fitting
+
+
+class _Near:
+    """Candidates by where they stand, so that a long text with many of them stays cheap."""
+
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        self._sorted = sorted(candidates, key=lambda one: one.start)
+        self._starts = [one.start for one in self._sorted]
+        self._longest = max((one.end - one.start for one in self._sorted), default=0)
+
+    def __call__(self, one: Candidate) -> Sequence[Candidate]:
+        """Those that may touch `one`."""
+        return self._sorted[bisect_left(self._starts, one.start - self._longest) : bisect_left(self._starts, one.end)]
 
 
 def meant(found: Sequence[Candidate], signs: set[int]) -> Iterator[Candidate]:
     """Of the candidates, those that are meant. `signs` are the places of one-character names that are."""
-    terms: dict[str, list[Candidate]] = defaultdict(list)
-    excluded: dict[str, list[Candidate]] = defaultdict(list)
-    names: list[Candidate] = []
-    for one in found:
-        if one.entry.role == "term":
-            terms[one.entry.concept].append(one)
-        if one.entry.role == "exclude":
-            excluded[one.entry.concept].append(one)
-        if one.entry.role == "mask" or (one.entry.role == "term" and one.entry.kind in NAMES):
-            names.append(one)
+    terms = _Near(one for one in found if one.entry.role == "term")
+    excluded = _Near(one for one in found if one.entry.role == "exclude")
+    names = _Near(one for one in found if one.entry.role == "mask" or (one.entry.role == "term" and one.entry.kind in NAMES))
     seen: set[tuple[str, int, int]] = set()
     for one in found:
         entry, place = one.entry, (one.entry.concept, one.start, one.end)
         counts = entry.role == "term" or (entry.role == "sign" and one.start in signs)
-        if not counts or place in seen or any(_inside(one, other) for other in terms[entry.concept]):
+        if not counts or place in seen or any(other.entry.concept == entry.concept and _inside(one, other) for other in terms(one)):
             continue
-        if any(_overlap(one, other) for other in excluded[entry.concept]) or any(_hides(other, one) for other in names):
+        if any(other.entry.concept == entry.concept and _overlap(one, other) for other in excluded(one)) or any(_hides(other, one) for other in names(one)):
             continue
         seen.add(place)
         yield one

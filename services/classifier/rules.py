@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,11 +62,11 @@ def load_ruleset(config: ConfigDir, *, now: datetime) -> Ruleset:
     tables = _kept(read_tables, config, problems)
     if lexicon is None or files is None or tables is None:
         raise Misconfigured(*problems)
-    if problems := [*_problems(files, NAMES.union(*names_of(lexicon).values()))]:
+    known = NAMES.union(*names_of(lexicon).values())
+    if problems := [*_gate_problems(lexicon, known), *_problems(files, known)]:
         raise Misconfigured(*problems)
     rules = tuple(sorted((rule for file in files.values() for rule in file.rules if rule.status != "retired"), key=lambda rule: rule.id))
-    terms = Terms.build(lexicon, phrases=phrases(rules), openers=openers(rules))
-    return Ruleset(terms, rules, tables, _hash(config), now)
+    return Ruleset(_terms(lexicon, rules), rules, tables, _hash(config), now)
 
 
 def read_lexicon(config: ConfigDir) -> LexiconFile:
@@ -73,6 +74,13 @@ def read_lexicon(config: ConfigDir) -> LexiconFile:
     files = config.load_all("lexicon", LexiconFile, shipped=LEXICON)
     try:
         return merge(files.values())
+    except ValueError as exc:
+        raise Misconfigured(str(exc)) from exc
+
+
+def _terms(lexicon: LexiconFile, rules: Sequence[Rule]) -> Terms:
+    try:
+        return Terms.build(lexicon, phrases=phrases(rules), openers=openers(rules))
     except ValueError as exc:
         raise Misconfigured(str(exc)) from exc
 
@@ -120,6 +128,12 @@ def _rule_files(config: ConfigDir) -> dict[Path, RuleFile]:
 def _hash(config: ConfigDir) -> str:
     paths = (*config.files("lexicon", shipped=LEXICON), *config.files("rules", shipped=RULESET), *table_files(config))
     return content_hash(paths)[:16]
+
+
+def _gate_problems(lexicon: LexiconFile, known: frozenset[str]) -> Iterator[str]:
+    for name in chain.from_iterable(lexicon.gate.groups if lexicon.gate else ()):
+        if name not in known:
+            yield f"lexicon: gate: no concept or kind is called {name!r}"
 
 
 def _problems(files: Mapping[Path, RuleFile], known: frozenset[str]) -> Iterator[str]:

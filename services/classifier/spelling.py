@@ -19,8 +19,8 @@ _GAP = r"(?: [^ \n]*[^ \n.;!?]){0,15}?"
 _PROCLITICS = re.compile("[وف]?(?:[بكل]?(?:ال)?|لل)")
 _FUTURE = re.compile("[وف]?س")
 _WITH_ARTICLE = re.compile("[وف]?(?:[بكل]?ال|لل)")
-_ENDINGS = re.compile("(?:ا|ها|ه|هم|نا|كم|ان|ين|ون|ات|يه)?")
-_ENDING = "(?:ا|ها|ه|هم|نا|كم|ان|ين|ون|ات)?"
+_ENDING = "(?:ا|ها|ه|هم|نا|كم|ان|ين|ون|ات|يه)?"
+_ENDINGS = re.compile(_ENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,12 @@ def flatten(folded: str) -> str:
 
 
 def spellings(term: str, language: str, *, name: bool = False) -> Iterator[Spelling]:
-    """All the ways that a term of a lexicon file is written. `name` allows the bare genitive."""
+    """All the ways that a term of a lexicon file is written. `name` allows the bare genitive. Raises ValueError for a term that starts with no letters."""
     exact = term[1:] if term.startswith("=") else None
-    folded = flatten(fold(exact or term).text).strip()
+    written = term if exact is None else exact
+    folded = flatten(fold(written.removeprefix("*-")).text).strip()  # what stands before a hyphen is a word of its own
+    if not folded.split(" ")[0].strip("*"):
+        raise ValueError(f"the term {term!r} ({language}) does not start with letters")
     for variant in dict.fromkeys((folded, *_variants(folded, language))):
         yield _spelling(variant, exact, name)
 

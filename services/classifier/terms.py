@@ -23,6 +23,12 @@ from services.classifier.instruments import Instruments
 from services.classifier.meant import Candidate, meant, meant_signs
 from services.classifier.spelling import Spelling, flatten, spellings
 
+MOST_CHARACTERS = 12_000
+"""What is read of a title or a text: news says what is new at its beginning, and a hostile text must not cost more than a long one."""
+
+MOST_HITS = 1_000
+"""Terms of one item that are kept, from the beginning."""
+
 _SUPPORT = frozenset({"subject", "company", "product", "agency", "instrument", "obj_restriction", "obj_permission"})
 """Kinds that a weak term needs beside it."""
 
@@ -85,8 +91,8 @@ class Terms:
 
     def look(self, item: NewsItem) -> Sighting:
         """Folds the item and sees which literals are in it."""
-        title = fold(item.title) if item.title else None
-        text = fold(item.text)
+        title = fold(item.title[:MOST_CHARACTERS]) if item.title else None
+        text = fold(item.text[:MOST_CHARACTERS])
         flat, offset = flatten(text.text), 0
         if title is not None:
             offset = len(title.text) + 1
@@ -106,7 +112,7 @@ class Terms:
         hits = _supported(hits)
         if not any(hit.kind == "subject" or "chip_company" in self.names.get(hit.concept, ()) for hit in hits):
             hits = [hit for hit in hits if hit.concept not in self._ambiguous]
-        return tuple(sorted(hits, key=lambda hit: (hit.sentence, hit.start, -hit.end, hit.concept)))
+        return tuple(sorted(hits, key=lambda hit: (hit.sentence, hit.start, -hit.end, hit.concept))[:MOST_HITS])
 
     def _candidates(self, sighting: Sighting, language: LanguageGuess) -> Iterator[Candidate]:
         spoken = None if language.confidence < _SURE else language.tag

@@ -60,7 +60,7 @@ def render_text(
         list(_relations(event, related, words, templates)),
         list(_evidence(event, words)),
         _section(words.labels["reasons"], [isolated(one_line(reason), words) for reason in reasons]),
-        [words.footer.format(slug=event.slug, version=event.version, id=event.id)],
+        [words.footer.format(slug=one_line(event.slug), version=event.version, id=one_line(event.id))],
     )
     text = "\n\n".join("\n".join(lines) for lines in blocks if any(lines))
     return Rendered(one_line(manner.subject.format(headline=told)), told, f"{text}\n", words.language, words.direction)
@@ -68,7 +68,7 @@ def render_text(
 
 def one_line(text: str, limit: int = _SUBJECT) -> str:
     """`text` fit for a subject or a header: no line breaks, control or direction characters, at most `limit` characters."""
-    line = " ".join("".join(map(_harmless, text)).split())
+    line = " ".join("".join(map(_harmless, text[: limit * 8])).split())  # a megabyte of title is not read to its end
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 
@@ -90,18 +90,18 @@ def quotation(source: EventSource) -> str:
 
 def _facts(facts: Facts, words: Template) -> Iterator[str]:
     stage = words.stages.get(facts.stage or UNKNOWN, words.stages[UNKNOWN])
-    agency = words.agencies.get(facts.agency, facts.agency) if facts.agency else None
-    imposers = listed([place(code, words, subject=True) for code in facts.imposers], words.listing, _ALL)
+    agency = words.agencies.get(facts.agency) or one_line(facts.agency, _NAME) if facts.agency else ""
+    imposers = listed(_places(facts.imposers, words), words.listing, _ALL)
     rows = {
         "stage": [stage.means],
         "direction": [words.directions[facts.direction]] if facts.direction in words.directions else [],
-        "imposers": [f"{imposers} ({agency})" if imposers and agency else imposers or agency or ""],
-        "targets": [words.everyone if code == "*" else place(code, words, subject=True) for code in facts.targets],
-        "via": [place(code, words, subject=True) for code in facts.via],
-        "products": [products(facts.products, words, shown=_ALL)] if facts.products else [],
+        "imposers": [f"{imposers} ({agency})" if imposers and agency else imposers or agency],
+        "targets": _places(facts.targets, words),
+        "via": _places(facts.via, words),
+        "products": [one_line(products(facts.products, words, shown=_ALL), _ALL)] if facts.products else [],
         "companies": [_firm(firm, words) for firm in facts.companies],
         "instruments": [isolated(one_line(text), words) for text in facts.instruments],
-        "dates": [f"{words.dates.get(date.kind, date.kind)} {_when(date.moment)}" for date in facts.dates],
+        "dates": [f"{words.dates[date.kind]} {_when(date.moment)}" for date in facts.dates if date.kind in words.dates],
         "amounts": [_amount(amount, words) for amount in facts.amounts],
         "conditions": [isolated(one_line(text), words) for text in facts.conditions],
         "motive": [words.retaliation] if facts.motive == "retaliation" else [],
@@ -140,13 +140,17 @@ def _evidence(event: PolicyEvent, words: Template) -> Iterator[str]:
         quote = quotation(source)
         if quote:
             yield f"  {words.quote.format(text=isolated(quote, words))}"
-        if source.url and source.url.startswith(("https://", "http://")):
-            yield f"  {one_line(source.url, _URL)}"
+        if _is_link(source.url):
+            yield f"  {source.url}"
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:
     bullets = [f"- {line}" for line in lines]
     return [title, *bullets] if bullets else []
+
+
+def _places(codes: Sequence[str], words: Template) -> list[str]:
+    return [words.everyone if code == "*" else one_line(place(code, words, subject=True), _NAME) for code in codes]
 
 
 def _firm(firm: Company, words: Template) -> str:
@@ -156,7 +160,7 @@ def _firm(firm: Company, words: Template) -> str:
 
 def _amount(amount: Amount, words: Template) -> str:
     value = f"{amount.value:,.15g}"
-    currency = f" {amount.currency}" if amount.currency else ""
+    currency = f" {one_line(amount.currency, 10)}" if amount.currency else ""
     return words.amounts.get(amount.kind, words.amounts["other"]).format(value=value, currency=currency, percent=f"{value} %")
 
 
@@ -170,6 +174,11 @@ def _language(tag: str | None, words: Template) -> str:
     if not tag or tag == "und":
         return ""
     return words.languages.get(tag) or words.languages.get(tag.partition("-")[0]) or one_line(tag, 20)
+
+
+def _is_link(url: str | None) -> bool:
+    """Whether a reader can follow it: cut or mended, it would lead elsewhere."""
+    return url is not None and url.startswith(("https://", "http://")) and len(url) <= _URL and url == one_line(url, _URL) and " " not in url
 
 
 def _when(moment: Moment) -> str:

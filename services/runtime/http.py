@@ -151,6 +151,8 @@ class HttpClient:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout.total_seconds()),
             skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
             middlewares=(_no_second_try,),
+            max_line_size=_HEADER_LINE,
+            max_field_size=_HEADER_LINE,
         )
         return self
 
@@ -322,6 +324,8 @@ async def _read(response: httpx.Response, body: bytearray, *, limit: int, inflat
 
 
 _OVERHEAD = 1024
+_HEADER_LINE = 32 * 1024
+"""Bytes of one header at most. Content-Security-Policy and Link of large news sites pass aiohttp's own 8 kB."""
 _BAD_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD = re.compile(r"[\x20-\x7e\t]*")

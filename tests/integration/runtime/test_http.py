@@ -22,7 +22,7 @@ from tests.servers import hostile
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 SOON = timedelta(seconds=5)
-SHORT = timedelta(seconds=0.3)
+SHORT = timedelta(seconds=0.5)
 
 
 class Names(AbstractResolver):
@@ -105,6 +105,13 @@ async def test_connections_are_kept_and_used_again(client):
             await get(client, server.url())
 
     assert (len(server.requests), server.connections) == (5, 1)
+
+
+async def test_a_long_header_such_as_large_sites_send_is_read(client):
+    async with hostile.serve(hostile.answer(headers=f"Content-Security-Policy: {'x' * 20_000}\r\n")) as server:
+        response = await get(client, server.url())
+
+    assert len(response.headers["content-security-policy"]) == 20_000
 
 
 async def test_cookies_are_forgotten(client):
@@ -661,7 +668,7 @@ async def test_after_many_cancelled_requests_the_pool_still_serves():
 
 async def test_waiting_for_a_free_connection_counts_against_the_deadline():
     async with hostile.serve(hostile.swallow) as server, opened(connections=1) as client:
-        holder = asyncio.create_task(failure(post(client, server.url(), deadline=timedelta(seconds=1))))
+        holder = asyncio.create_task(failure(post(client, server.url(), deadline=timedelta(seconds=2))))
         await server.arrived.wait()
         failed = await failure(post(client, server.url(), deadline=SHORT))
         await holder

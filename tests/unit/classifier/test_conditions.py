@@ -86,13 +86,18 @@ def test_near_may_look_beyond_the_sentence() -> None:
         ("title", "A ban", "text", True),
         ("title", "Nothing", "A ban", False),
         ("title", None, "A ban", False),
+        ("opening", "The new ban", "text", True),
+        ("opening", "One two three four five six ban", "text", False),
+        ("opening", "一二三四五六七八九十禁令", "text", True),
+        ("opening", "一二三四五六七八九十十一禁令", "text", False),
+        ("opening", None, "A ban", False),
         ("lead", "Nothing", "One. A ban.", True),
         ("lead", "Nothing", "One. Two. A ban.", False),
         ("lead", None, "One. A ban.", True),
         ("lead", None, "One. Two. A ban.", False),
     ],
 )
-def test_a_position_binds_a_term_to_the_title_or_the_lead(position: str, title: str | None, text: str, expected: bool) -> None:
+def test_a_position_binds_a_term_to_title_opening_or_lead(position: str, title: str | None, text: str, expected: bool) -> None:
     assert holds({"term": "ban", "position": position}, text, title) is expected
 
 

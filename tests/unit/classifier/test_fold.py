@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.classifier.fold import fold
+from services.classifier.fold import _ONE_TO_ONE, _fold_letters, fold
 
 _CURIOUS = st.sampled_from(
     [
@@ -37,6 +37,7 @@ _MESSY = st.lists(st.one_of(_CURIOUS, st.text(max_size=3)), max_size=30).map("".
         ("Weiße  Straße\n\n \n auf", "weisse strasse\nauf"),
         ("ｶﾞﾘｳﾑ", "ガリウム"),
         ("बाज़ार", "बाजार"),
+        ("half \ud800 a character", "half \ufffd a character"),
     ],
 )
 def test_what_looks_the_same_is_the_same(source: str, folded: str) -> None:
@@ -82,3 +83,7 @@ def test_folding_is_done_once_for_text_without_markup(source: str) -> None:
 
 def test_an_empty_text_has_no_spans() -> None:
     assert (fold("").text, fold("").original(0, 0)) == ("", (0, 0))
+
+
+def test_characters_that_are_said_to_fold_to_one_do() -> None:
+    assert all(len(_fold_letters(chr(code))) == 1 for code in range(0x11000) if not 0xD800 <= code < 0xE000 and _ONE_TO_ONE.fullmatch(chr(code)))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
+from schemas.config import rule as rule_schema
 from schemas.config.rule import Rule
 from services.classifier.classify import classify
 from services.classifier.rules import Ruleset, load_ruleset, openers, run_examples
@@ -55,6 +57,15 @@ def test_a_rule_of_the_team_stands_beside_the_shipped_ones(tmp_path: Path, shipp
     assert list(run_examples(ours, lambda item: {hit.id for hit in classify(item, ours).rules})) == []
 
 
+def test_the_example_in_the_schema_is_a_rule_that_works(tmp_path: Path, shipped: ConfigDir) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "ours.yaml").write_text(dedent(rule_schema.__doc__ or "").partition("\n\n")[2], "utf-8")
+    ours = load_ruleset(ConfigDir(tmp_path, cache=shipped._cache), now=make.NOW)
+
+    assert "vague-countermeasures" in {rule.id for rule in ours.rules}
+    assert list(run_examples(ours, lambda item: {hit.id for hit in classify(item, ours).rules})) == []
+
+
 def test_a_retired_rule_is_not_loaded(tmp_path: Path, shipped: ConfigDir) -> None:
     ours = load_ruleset(overlay(tmp_path, shipped, status="retired"), now=make.NOW)
 
@@ -103,6 +114,31 @@ def test_all_problems_are_told_at_once(tmp_path: Path, shipped: ConfigDir) -> No
         load_ruleset(config, now=make.NOW)
 
     assert len(refused.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("lexicon", "problem"),
+    [
+        ("concepts: {quota: {kind: subject, terms: {en: ['*']}}}", "does not start with letters"),
+        ("instruments: {law: {literals: [law], pattern: '(', id: '{0}'}}", "RE2 refuses the pattern"),
+        ("concepts: {CN: {kind: subject, terms: {en: [quota]}}}", "CN stands for two things"),
+        ("gate: {groups: [[subject]]}", "gate stands in 2 files"),
+    ],
+)
+def test_a_lexicon_that_cannot_work_is_refused(tmp_path: Path, shipped: ConfigDir, lexicon: str, problem: str) -> None:
+    (tmp_path / "lexicon").mkdir()
+    (tmp_path / "lexicon" / "ours.yaml").write_text(lexicon, "utf-8")
+
+    with pytest.raises(Misconfigured, match=problem):
+        load_ruleset(ConfigDir(tmp_path, cache=shipped._cache), now=make.NOW)
+
+
+def test_a_gate_of_unknown_concepts_is_refused(tmp_path: Path, shipped: ConfigDir) -> None:
+    (tmp_path / "lexicon").mkdir()
+    (tmp_path / "lexicon" / "gate.yaml").write_text("gate: {groups: [[subjct]]}", "utf-8")
+
+    with pytest.raises(Misconfigured, match="'subjct'"):
+        load_ruleset(ConfigDir(tmp_path, cache=shipped._cache), now=make.NOW)
 
 
 def test_an_id_that_stands_twice_is_refused(tmp_path: Path, shipped: ConfigDir) -> None:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.config.lexicon import Concept, Country, Gate, LexiconFile, Product
+from schemas.config.lexicon import Concept, Country, Gate, Instrument, LexiconFile, Product
 from services.classifier.document import Document, evidence, read
 from services.classifier.entries import merge
-from services.classifier.terms import Terms
+from services.classifier.terms import MOST_CHARACTERS, MOST_HITS, Terms
 from tests import make
 
 
@@ -163,11 +163,42 @@ def test_the_gate_wants_something_of_every_group() -> None:
     assert passes("A new quota rule")
 
 
+def test_of_a_text_made_of_matches_the_beginning_is_read(terms: Terms) -> None:
+    document = read(make.news_item(title="H20 " * 50_000, text="US bans Nvidia H20 出口管制 中国商务部 " * 50_000), terms)
+
+    assert len(document.hits) == MOST_HITS
+    assert len(document.text.source) == MOST_CHARACTERS
+
+
 def test_an_id_in_two_files_is_refused() -> None:
     file = LexiconFile(concepts={"chip": Concept(kind="subject", terms={"en": ("chip",)})})
 
-    with pytest.raises(ValueError, match="chip stands in two files"):
+    with pytest.raises(ValueError, match="concepts: chip stands in two files"):
         merge([file, file])
+
+
+def test_an_id_stands_for_one_thing() -> None:
+    file = LexiconFile(concepts={"CN": Concept(kind="subject", terms={"en": ("chip",)})}, countries={"CN": Country(terms={"en": ("China",)})})
+
+    with pytest.raises(ValueError, match="CN stands for two things"):
+        merge([file])
+
+
+@pytest.mark.parametrize("term", ["*", "* aan", "=", "\u0640"])
+def test_a_term_that_starts_with_no_letters_is_refused(term: str) -> None:
+    with pytest.raises(ValueError, match="does not start with letters"):
+        ban(term)
+
+
+@pytest.mark.parametrize(("pattern", "shape"), [("(a", "{0}"), ("a", "{1}"), ("(a)", "{1"), ("(a)", "{b}")])
+def test_an_instrument_that_cannot_work_is_refused(pattern: str, shape: str) -> None:
+    with pytest.raises(ValueError, match="instrument law"):
+        Terms.build(LexiconFile(instruments={"law": Instrument(literals=("a",), pattern=pattern, id=shape)}))
+
+
+def test_persons_speak_for_somebody_known(lexicon: LexiconFile) -> None:
+    assert {person.of for person in lexicon.persons.values()} <= lexicon.companies.keys() | lexicon.agencies.keys() | lexicon.countries.keys()
+    assert {agency.country for agency in lexicon.agencies.values()} <= lexicon.countries.keys()
 
 
 _TEXT = st.text(st.sampled_from("ab cChip chips出口管制수출 통제的 حظر والصين.!?\n<b>&amp;é\u200bＨ２０"), max_size=60)
