@@ -57,7 +57,8 @@ def _verbs(part: Part, table: Changes, language: str, window: int) -> Classed:
     named = [(hit, table.verbs[hit.concept]) for hit in part.hits if hit.concept in table.verbs]
     idioms = [hit for hit, verb_class in named if ALONE in table.matrix.get(verb_class, {})]
     plans = [hit for hit in part.hits if hit.concept == table.plans]
-    said = [(hit, verb_class) for hit, verb_class in named if not any(_is_within(hit, idiom) for idiom in idioms) and not _negated(part, hit, table)]
+    free = [(hit, verb_class) for hit, verb_class in named if hit in idioms or not any(_is_within(hit, idiom) for idiom in idioms)]
+    said = [(hit, verb_class) for hit, verb_class in free if not _negated(part, hit, table)]
     return [(hit, _planned(hit, verb_class, [plan for plan in plans if _reach(hit, plan) <= window * PLAN_REACH], table, language)) for hit, verb_class in said]
 
 
@@ -66,7 +67,7 @@ def _negated(part: Part, hit: Hit, table: Changes) -> bool:
 
 
 def _is_within(hit: Hit, idiom: Hit) -> bool:
-    return hit.start < idiom.end and idiom.start < hit.end and hit.end - hit.start < idiom.end - idiom.start
+    return hit.start < idiom.end and idiom.start < hit.end and hit.end - hit.start <= idiom.end - idiom.start
 
 
 def _planned(verb: Hit, verb_class: str, plans: Sequence[Hit], table: Changes, language: str) -> str:
