@@ -10,16 +10,14 @@ from schemas.config.tables import Changes, Outcome
 from services.classifier.facts.parts import Part
 from services.classifier.terms import Hit
 
-OPPOSITE = {"tighten": "loosen", "loosen": "tighten"}
 DENIED = Outcome(action="clarify", direction="neutral")
 SHELVED = Outcome(action="shelve", direction="loosen")
 ALONE = "alone"
 DROPPED = "drop_plan"
-PLAN_REACH = 0.5
-NESTED_REACH = 0.45
-"""An outer verb stands this near to the verb it governs, as a share of the window."""
-NEGATION_REACH = 8
-BEHIND = 25
+PLAN_REACH, NESTED_REACH = 0.5, 0.45
+"""How near a verb stands to the plan, or to the verb, that it governs: shares of the window."""
+NEGATION_REACH, BEHIND = 8, 25
+"""Characters before a verb in which a negation voids it, or a cue of the past or of a wish makes it doubtful."""
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 
