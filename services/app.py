@@ -9,7 +9,6 @@ the hand-written files again. A task that ends before it was asked to stops the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import os
 import secrets
@@ -36,7 +35,7 @@ from services.runtime.metrics import BrokerMetrics, chipwire_version, new_regist
 from services.runtime.retry import Backoff, pause
 from services.runtime.server import Health, RunFile, listen, make_app, run_file, serve
 from services.runtime.service import Service
-from services.runtime.settings import RuntimeSettings, Settings, load
+from services.runtime.settings import RuntimeSettings, Setting, Settings, catalogue, load
 
 log = structlog.get_logger()
 
@@ -65,7 +64,7 @@ SERVICES: Mapping[str, Part] = {
 def main(names: Sequence[str] = (), *, parts: Mapping[str, Part] = SERVICES) -> ExitCode:
     """Runs the named services, or all, until they are told to stop. Problems are sentences on stderr."""
     try:
-        return asyncio.run(run(names or tuple(parts), parts=parts))
+        return asyncio.run(run(tuple(dict.fromkeys(names)) or tuple(parts), parts=parts))
     except Misconfigured as exc:
         print(*exc.problems, sep="\n", file=sys.stderr)  # noqa: T201 for people, before or instead of logs
         return ExitCode.MISUSED
@@ -98,6 +97,11 @@ def load_settings(names: Sequence[str], parts: Mapping[str, Part]) -> tuple[Runt
     runtime, *others = load(RuntimeSettings, *[_attribute(part.settings) for part in parts.values()])
     assert isinstance(runtime, RuntimeSettings)  # noqa: S101 for the type checker: `load` keeps the order
     return runtime, dict(zip(parts, others, strict=True))
+
+
+def all_settings(parts: Mapping[str, Part] = SERVICES) -> list[Setting]:
+    """Every setting there is, for documentation and tests."""
+    return catalogue(RuntimeSettings, *[_attribute(part.settings) for part in parts.values()])
 
 
 def broker_of(settings: RuntimeSettings, *, mode: Mode = "run", hooks: Hooks | None = None) -> AbstractAsyncContextManager[Broker]:
@@ -198,6 +202,8 @@ class _Process:
                     await service.reload()
                 except Misconfigured as exc:
                     problems += exc.problems
+                except ChipwireError as exc:
+                    problems.append(f"{service.name}: {exc}")
         if problems:
             log.error("reload_refused", problems=problems)
             raise Misconfigured(*problems)
@@ -209,8 +215,12 @@ class _Process:
             self._asked_to_reload.clear()
             if self.stop.is_set():
                 return
-            with contextlib.suppress(Misconfigured):  # logged, and the last good set stays
+            try:
                 await self.reload()
+            except Misconfigured:
+                continue  # logged, and the last good set stays
+            except Exception:
+                log.exception("reload_failed")  # a bug in reading files is no reason to stop sending alerts
 
     async def _open_port(self) -> list[Any]:
         listener = self._listen()
@@ -297,7 +307,8 @@ def _worst(tasks: set[asyncio.Task[None]], early: Sequence[asyncio.Task[None]]) 
     for task in sorted(tasks, key=asyncio.Task.get_name):
         error = task.exception() if task.done() and not task.cancelled() else None
         if error is not None:
-            log.error("task_died", task=task.get_name(), error=str(error) or type(error).__name__, exc_info=None if isinstance(error, ChipwireError) else error)
+            expected = isinstance(error, ChipwireError)
+            log.error("task_died", task=task.get_name(), error=str(error), cause=repr(error.__cause__), exc_info=None if expected else error)
             codes.add(_code_of(error))
         elif task in early:
             log.error("task_ended_early", task=task.get_name())

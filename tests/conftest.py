@@ -1,7 +1,9 @@
-"""The fixtures that several rooms of tests share."""
+"""Fixtures that every test may ask for."""
 
-from tests.servers.kafka import kafka
+from __future__ import annotations
+
+from tests.servers.kafka import kafka, own_kafka
 from tests.servers.postgres import postgres, postgres_url
 from tests.servers.stores import store, store_url
 
-__all__ = ["kafka", "postgres", "postgres_url", "store", "store_url"]
+__all__ = ["kafka", "own_kafka", "postgres", "postgres_url", "store", "store_url"]

@@ -15,7 +15,7 @@ from schemas.config.base import Config
 from schemas.topics import NEWS_ITEMS, POLICY_SIGNALS
 from services.app import Part
 from services.runtime.broker import Record
-from services.runtime.errors import Misconfigured, StopLoss, Unavailable
+from services.runtime.errors import Malformed, Misconfigured, StopLoss, Unavailable
 from services.runtime.metrics import WorkerMetrics
 from services.runtime.service import Service
 from services.runtime.settings import ConsumerSettings
@@ -42,6 +42,8 @@ def build(settings: ExampleSettings, broker: Any, *, clock: Any, registry: Any, 
         if settings.behaviour == "hang" and any(record.value == b"hang" for record in records):
             structlog.get_logger().info("hanging")
             await asyncio.Event().wait()
+        if settings.behaviour != "mended" and any((record.value or b"").startswith(b"malformed") for record in records):
+            raise Malformed("no JSON")
         return [Record(POLICY_SIGNALS.name, record.value, record.key) for record in records]
 
     worker = Worker(

@@ -21,6 +21,7 @@ class ItemHeader(Event):
     published: Moment | None = Field(default=None, description="As the source says it.")
     observed_at: AwareDatetime = Field(description="When this revision was first seen by us. Revisions are ordered by it.")
     backfill: bool = Field(default=False, description="Found on the first successful visit of its source: history, told to nobody.")
+    revised: bool = Field(default=False, description="An earlier revision of this item was published before.")
     replay: bool = Field(default=False, description="Sent again on purpose: placed and shown, never pushed.")
 
 

@@ -37,6 +37,9 @@ T = TypeVar("T")
 
 logger = structlog.get_logger(__name__)
 
+_BREATH = timedelta(milliseconds=200)
+"""Between two rounds of housekeeping, however full the file is."""
+
 _POLL = timedelta(milliseconds=500)
 """How often a reader looks at a file that another process writes."""
 
@@ -106,6 +109,7 @@ class EmbeddedBroker:
         self._tidy_now = asyncio.Event()
         self._freed = asyncio.Event()
         self._trouble: str | None = None
+        self._told_full = False
 
     # publishing
 
@@ -234,6 +238,7 @@ class EmbeddedBroker:
             except Unavailable as exc:
                 self._trouble = str(exc)
                 logger.warning("broker_housekeeping_failed", reason=str(exc))
+            await asyncio.sleep(_BREATH.total_seconds())
 
     async def tidy(self) -> None:
         """One round, in short transactions, so that publishers can come between."""
@@ -249,6 +254,7 @@ class EmbeddedBroker:
         """When full: the oldest that everyone has read goes early, down to nine tenths."""
         self._used = await self._reader.run(log.used_bytes)
         if self._used < self._options.max_bytes:
+            self._told_full = False
             self._freed.set()
             return
         gone = 0
@@ -258,7 +264,9 @@ class EmbeddedBroker:
                 break
             gone += step
             self._used = await self._reader.run(log.used_bytes)
-        logger.warning("broker_file_full", bytes=self._used, limit=self._options.max_bytes, deleted_early=gone, behind=sorted(self._slow_groups()))
+        if not self._told_full:  # once, until there was room again
+            logger.warning("broker_file_full", bytes=self._used, limit=self._options.max_bytes, deleted_early=gone, behind=sorted(self._slow_groups()))
+        self._told_full = True
         self._freed.set()
 
     def _slow_groups(self) -> Iterator[str]:

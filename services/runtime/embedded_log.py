@@ -270,7 +270,7 @@ def compact(db: sqlite3.Connection, lane: Lane, now: datetime, keep_tombstones: 
 
 def shrink(db: sqlite3.Connection) -> None:
     """Gives free pages back to the disk, a few megabytes at a time, and moves the write-ahead log into the file."""
-    db.execute("PRAGMA incremental_vacuum(2000)").fetchall()
+    db.executescript("PRAGMA incremental_vacuum(2000)")  # `execute` would stop after the first page
     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 

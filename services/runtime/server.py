@@ -161,7 +161,7 @@ def make_app(health: Health, registry: CollectorRegistry, *, token: str, publish
 
 @asynccontextmanager
 async def serve(app: Starlette, health: Health, listener: socket.socket, routes: Sequence[BaseRoute] = ()) -> AsyncIterator[None]:
-    """The port answers while the context lasts; requests under way at its end get a few seconds to finish."""
+    """The port answers while the context lasts; requests under way at its end get two seconds to finish."""
     app.router.routes.extend(routes)
     server = _Server(
         uvicorn.Config(
@@ -170,7 +170,7 @@ async def serve(app: Starlette, health: Health, listener: socket.socket, routes:
             access_log=False,
             lifespan="off",
             server_header=False,
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=2,
             timeout_keep_alive=15,
             h11_max_incomplete_event_size=65_536,
         )

@@ -84,8 +84,8 @@ class RuntimeSettings(Settings):
         "info"
     )
     """The least severe line that is written."""
-    drain: Duration = timedelta(seconds=25)
-    """How long stopping may take before work in hand is given up."""
+    drain: Duration = timedelta(seconds=22)
+    """How long stopping waits for work in hand before it is given up; letting go of it and closing takes up to 3 s more."""
     start_limit: Duration = timedelta(minutes=2)
     """How long to wait at start for the broker and the database before giving up with exit code 4."""
     kafka_sasl: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""

@@ -111,7 +111,7 @@ class Worker:
         self._withheld: dict[Partition, int] = {}  # where commits would stand, were it not for what is held
         self._trouble: str | None = f"{name} has not joined its group yet"
         self._failures = 0
-        self._began: float | None = None
+        self._busy_since: float | None = None  # with records in hand, and not waiting for the broker
         self._lag_read = float("-inf")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -129,14 +129,16 @@ class Worker:
             raise Unavailable(self._trouble)
 
     async def live(self) -> None:
-        """Raises Unavailable when records are in hand and no batch ended within its limit. Waiting for a dependency is no reason."""
-        if self._began is None:
+        """Raises Unavailable when the records in hand get nowhere within the limit. Waiting for a dependency is no reason."""
+        if self._busy_since is None:
             return
-        seconds = self._clock.monotonic() - self._began
+        seconds = self._clock.monotonic() - self._busy_since
         if seconds > self._settings.batch_limit.total_seconds():
-            raise Unavailable(f"{self._name} has had the same batch in hand for {seconds:.0f} s")
+            raise Unavailable(f"{self._name} has got nowhere with the records in hand for {seconds:.0f} s")
 
     async def _consume(self, subscription: Subscription, stop: asyncio.Event) -> None:
+        if not self._failures:
+            self._trouble = None
         while not stop.is_set():
             try:
                 batch = await subscription.batch(max_records=self._settings.batch_records, max_wait=self._settings.batch_wait)
@@ -151,7 +153,7 @@ class Worker:
 
     async def _work(self, subscription: Subscription, batch: Batch) -> Unavailable | None:
         """Returns what was unavailable, with the batch rewound."""
-        self._began = self._clock.monotonic()
+        began = self._busy_since = self._clock.monotonic()
         try:
             await self._settle(subscription, batch)
         except Unavailable as exc:
@@ -159,8 +161,8 @@ class Worker:
             await self._rewind(subscription, batch)
             return exc
         finally:
-            self._metrics.batch_seconds.observe(self._clock.monotonic() - self._began)
-            self._began = None
+            self._metrics.batch_seconds.observe(self._clock.monotonic() - began)
+            self._busy_since = None
         return None
 
     async def _rewind(self, subscription: Subscription, batch: Batch) -> None:
@@ -197,7 +199,7 @@ class Worker:
         try:
             outputs = await self._handle(records)
             if outputs:
-                await self._broker.publish(outputs)
+                await self._publish(outputs)
         except Unavailable:
             raise
         except Exception as exc:  # noqa: BLE001 whatever a handler raises is judged by its class
@@ -216,7 +218,7 @@ class Worker:
         if not letters:
             return
         try:
-            await self._broker.publish(letters)
+            await self._publish(letters)
         except Rejected:  # one is too large with what we add: that one is left at its origin, and none is dropped
             for letter in letters:
                 await self._bury_alone(letter)
@@ -225,9 +227,17 @@ class Worker:
 
     async def _bury_alone(self, letter: Record) -> None:
         try:
-            await self._broker.publish([letter])
+            await self._publish([letter])
         except Rejected:
-            await self._broker.publish([dead.left_at_origin(letter)])
+            await self._publish([dead.left_at_origin(letter)])
+
+    async def _publish(self, records: Sequence[Record]) -> None:
+        """A broker that is full makes publishers wait for readers that are behind: that is no fault of this worker's."""
+        self._busy_since = None
+        try:
+            await self._broker.publish(records)
+        finally:
+            self._busy_since = self._clock.monotonic()
 
     async def _commit(self, subscription: Subscription, batch: Batch) -> frozenset[Partition]:
         """The partitions that went to another member, who repeats their work."""

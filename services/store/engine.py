@@ -89,6 +89,12 @@ class Store:
         return self._engine.dialect.name
 
     @property
+    def directory(self) -> Path | None:
+        """Where the database's file is, and what belongs beside it; None when it is no file of ours."""
+        path = self._engine.url.database
+        return Path(path).parent if self.dialect == "sqlite" and path and path != ":memory:" else None
+
+    @property
     def engine(self) -> Engine:
         """For migrations."""
         return self._engine

@@ -21,7 +21,13 @@ from services.store.engine import Store, metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
-TABLE_MODULES = ("services.store.leases", "services.store.threads")
+TABLE_MODULES = (
+    "services.store.accounts",
+    "services.store.delivery",
+    "services.store.ingest",
+    "services.store.leases",
+    "services.store.threads",
+)
 """Every module that defines tables; the migrations are checked against them."""
 
 _SCRIPTS = Path(__file__).parent / "migrations"

@@ -17,11 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from schemas.topics import NEWS_ITEMS, POLICY_SIGNALS
+from services import app
+from services.cli import command
 from services.runtime.brokers import BrokerSetup, open_broker
 from services.runtime.server import RunFile, to_wire
 from tests import make
+from tests.example_service import PARTS
 
 ROOT = Path(__file__).parents[2]
 CODE = "import sys; from services import app; from tests.example_service import PARTS; sys.exit(app.main(parts=PARTS))"
@@ -270,3 +274,31 @@ def test_the_file_with_the_token_is_its_owners_alone_and_goes_with_the_process(s
     child.process.send_signal(signal.SIGTERM)
     child.exit_code()
     assert not (child.data / "run.json").exists()
+
+
+def test_a_dead_letter_is_replayed_through_the_running_process_once_the_cause_is_mended(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "SERVICES", PARTS)
+    child = start().ready()
+    monkeypatch.setenv("CHIPWIRE_DATA_DIR", str(child.data))
+    child.ask("POST", "/-/records", to_wire([make.record(b"malformed"), make.record(b"good")]))
+    child.until(lambda: child.values(NEWS_ITEMS.dead) == [b"malformed"])
+    child.process.send_signal(signal.SIGTERM)
+    child.exit_code()
+    mended = start(example_behaviour="mended").ready()
+
+    result = CliRunner().invoke(command(), ["dead", "replay", "--all"])
+
+    assert (result.exit_code, result.stdout) == (0, "replayed 1\n")
+    mended.until(lambda: sorted(mended.values(POLICY_SIGNALS), key=str) == [b"good", b"malformed"])
+    assert CliRunner().invoke(command(), ["dead", "list"]).stdout == "no dead letters\n"
+
+
+def test_a_long_run_of_bad_records_is_exit_code_3_again_and_again_and_nothing_is_binned(start: Start) -> None:
+    for attempt in range(2):
+        child = start(example_stop_loss="5")
+        if attempt == 0:
+            child.ready().ask("POST", "/-/records", to_wire([make.record(b"malformed %d" % number) for number in range(20)]))
+        assert child.exit_code() == 3
+        assert "5 records in a row could not be handled" in child.told("task_died")[0]["error"]
+
+    assert child.values(NEWS_ITEMS.dead) == []

@@ -15,7 +15,7 @@ from services.runtime.broker import Batch, Broker, Record, Subscription
 from services.runtime.broker_options import EmbeddedOptions, KafkaOptions
 from services.runtime.embedded import open_embedded
 from services.runtime.kafka import open_kafka
-from tests.servers.kafka import ExistingKafka, KafkaServer
+from tests.servers.kafka import ExistingKafka, KafkaServer, must_be_ours
 
 
 class Kind(Protocol):
@@ -29,6 +29,10 @@ class Kind(Protocol):
 
     def restart(self) -> None:
         """While nothing is open."""
+        ...
+
+    def may_restart(self) -> None:
+        """Skips the test where we must not."""
         ...
 
 
@@ -54,6 +58,8 @@ class Embedded:
     def restart(self) -> None:
         """Closing it was the stop."""
 
+    def may_restart(self) -> None: ...
+
 
 class Kafka:
     """The real one."""
@@ -76,8 +82,12 @@ class Kafka:
         }
 
     def restart(self) -> None:
-        self.server.stop()
-        self.server.start()
+        server = must_be_ours(self.server)
+        server.stop()
+        server.start()
+
+    def may_restart(self) -> None:
+        must_be_ours(self.server)
 
 
 def new_topic(partitions: int = 1, *, cleanup: Literal["delete", "compact"] = "delete", retention: timedelta | None = timedelta(days=7)) -> Topic:
@@ -118,4 +128,5 @@ async def next_batch(subscription: Subscription, *, max_records: int = 100) -> B
 
 
 async def read_all(broker: Broker, topic: Topic) -> list[Record]:
-    return [record async for record in broker.read(topic)]
+    """By partition and offset."""
+    return sorted([record async for record in broker.read(topic)], key=lambda record: (record.partition, record.offset))

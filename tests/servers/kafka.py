@@ -20,6 +20,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -153,24 +154,11 @@ class KafkaServer:
         (self._directory / "log4j2.yaml").write_text(_LOG4J)
 
 
+@dataclass(frozen=True)
 class ExistingKafka:
-    """Somebody else's Kafka: not ours to stop."""
+    """Somebody else's Kafka: not ours to stop, and we know no logins."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
-
-    def stop(self) -> None:
-        pytest.skip("CHIPWIRE_TEST_KAFKA names a Kafka that is not ours to stop and start")
-
-    def start(self) -> None:
-        pytest.skip("CHIPWIRE_TEST_KAFKA names a Kafka that is not ours to stop and start")
-
-    @property
-    def login_address(self) -> str:
-        pytest.skip("CHIPWIRE_TEST_KAFKA names a Kafka whose logins we do not know")
-
-    def log_tail(self) -> str:
-        return "(an existing Kafka; its log is elsewhere)"
+    address: str
 
 
 @pytest.fixture(scope="session")
@@ -189,6 +177,18 @@ def kafka() -> Iterator[KafkaServer | ExistingKafka]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture
+def own_kafka(kafka: KafkaServer | ExistingKafka) -> KafkaServer:
+    """A real Kafka that the test may stop and start, and that has logins."""
+    return must_be_ours(kafka)
+
+
+def must_be_ours(kafka: KafkaServer | ExistingKafka) -> KafkaServer:
+    if isinstance(kafka, ExistingKafka):
+        pytest.skip("CHIPWIRE_TEST_KAFKA names a Kafka that is not ours to stop and start, and whose logins we do not know")
+    return kafka
 
 
 def jars() -> str:

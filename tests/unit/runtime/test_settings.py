@@ -40,7 +40,7 @@ def test_everything_has_a_default() -> None:
     runtime, example = load(RuntimeSettings, ExampleSettings)
 
     assert isinstance(runtime, RuntimeSettings)
-    assert (runtime.broker, runtime.http_port, runtime.drain) == ("embedded:", 8080, timedelta(seconds=25))
+    assert (runtime.broker, runtime.http_port, runtime.drain) == ("embedded:", 8080, timedelta(seconds=22))
     assert isinstance(example, ExampleSettings)
     assert example.token is None
 

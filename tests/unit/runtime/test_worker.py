@@ -236,6 +236,16 @@ async def test_while_waiting_the_worker_is_not_ready_but_alive() -> None:
     await line.worker.ready()
 
 
+async def test_a_worker_is_ready_once_it_has_joined_its_group() -> None:
+    line = Line()
+    with pytest.raises(Unavailable, match="classifier has not joined its group yet"):
+        await line.worker.ready()
+
+    await line.until(lambda: "batch" in line.broker.calls)
+
+    await line.worker.ready()
+
+
 async def test_a_batch_that_does_not_end_is_told_by_the_liveness_check() -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -251,13 +261,37 @@ async def test_a_batch_that_does_not_end_is_told_by_the_liveness_check() -> None
 
     await line.worker.live()
     line.clock.advance(timedelta(minutes=3))
-    with pytest.raises(Unavailable, match="same batch in hand for 180 s"):
+    with pytest.raises(Unavailable, match="got nowhere with the records in hand for 180 s"):
         await line.worker.live()
 
     go_on.set()
     line.stop.set()
     await asyncio.wait_for(running, 5)
     await line.worker.live()
+
+
+async def test_waiting_for_room_at_a_full_broker_is_no_reason_to_be_restarted() -> None:
+    line = Line(batch_limit=timedelta(minutes=2))
+    waiting, room = asyncio.Event(), asyncio.Event()
+    publish = line.broker.publish
+
+    async def publish_when_there_is_room(records: Sequence[Record]) -> None:
+        waiting.set()
+        await room.wait()
+        await publish(records)
+
+    await line.publish(b"one")
+    line.broker.publish = publish_when_there_is_room  # type: ignore[method-assign]
+    running = asyncio.create_task(line.worker.run(line.stop))
+    await asyncio.wait_for(waiting.wait(), 5)
+
+    line.clock.advance(timedelta(hours=1))
+    await line.worker.live()
+
+    line.stop.set()
+    room.set()
+    await asyncio.wait_for(running, 5)
+    assert line.committed() == 1
 
 
 async def test_stopping_finishes_the_batch_in_hand_and_commits_it() -> None:
@@ -467,7 +501,7 @@ async def _check_the_promise(records: list[tuple[bytes, str]], batch_records: in
 
 
 def _all_settled(line: Line) -> bool:
-    if line.worker._began is not None:
+    if line.worker._busy_since is not None:
         return False  # in the middle of a batch
     held = line.metric("held_records") or 0
     lag = len(line.broker.records(NEWS_ITEMS)) - line.committed()

@@ -15,6 +15,12 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "accounts",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
+    )
+    op.create_table(
         "events",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("slug", sa.Text(), nullable=False),
@@ -48,6 +54,34 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
+        "seen_items",
+        sa.Column("item", sa.String(length=64), nullable=False),
+        sa.Column("revision", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("first_seen_at", Instant(), nullable=False),
+        sa.Column("last_seen_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("item", name=op.f("pk_seen_items")),
+    )
+    op.create_index(op.f("ix_seen_items_last_seen_at"), "seen_items", ["last_seen_at"], unique=False)
+    op.create_table(
+        "source_states",
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("etag", sa.Text(), nullable=True),
+        sa.Column("last_modified", sa.Text(), nullable=True),
+        sa.Column("unmodified", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("outcome", sa.String(length=32), nullable=True),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("first_success_at", Instant(), nullable=True),
+        sa.Column("last_success_at", Instant(), nullable=True),
+        sa.Column("last_new_at", Instant(), nullable=True),
+        sa.Column("next_visit_at", Instant(), nullable=False),
+        sa.Column("lease", sa.String(length=64), nullable=True),
+        sa.Column("leased_until", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("source", name=op.f("pk_source_states")),
+    )
+    op.create_index(op.f("ix_source_states_next_visit_at"), "source_states", ["next_visit_at"], unique=False)
+    op.create_table(
         "verdicts",
         sa.Column("item_id", sa.Text(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False, comment="the PolicySignal as JSON"),
@@ -80,6 +114,25 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("fanned_out_at IS NULL"),
         postgresql_where=sa.text("fanned_out_at IS NULL"),
+    )
+    op.create_table(
+        "destinations",
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, comment="webhook, email, terminal or file"),
+        sa.Column("address", sa.LargeBinary(), nullable=False, comment="encrypted"),
+        sa.Column("secret", sa.LargeBinary(), nullable=True, comment="encrypted"),
+        sa.Column("verified", sa.Boolean(), nullable=False, comment="its owner has shown that it is theirs, or an operator vouches for it"),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("disabled", sa.Text(), nullable=True, comment="why it was switched off for its own behaviour, such as gone; null while in order"),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("last_sequence", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False, comment="failed attempts since the last success"),
+        sa.Column("paused_until", Instant(), nullable=True, comment="the breaker is open until then"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_destinations_account_id")),
+        sa.PrimaryKeyConstraint("account_id", "id", name=op.f("pk_destinations")),
     )
     op.create_table(
         "event_items",
@@ -117,6 +170,59 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_held_until"), "held", ["until"], unique=False)
     op.create_table(
+        "subscriptions",
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("filter", sa.Text(), nullable=False, comment="the `when` tree as JSON"),
+        sa.Column("cadence", sa.Text(), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False, comment="alerts raised before are not told"),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_subscriptions_account_id")),
+        sa.PrimaryKeyConstraint("account_id", "id", name=op.f("pk_subscriptions")),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("destination_id", sa.Text(), nullable=False),
+        sa.Column("alert_id", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert: new, update, reversal, correction or withdrawal"),
+        sa.Column("reasons", sa.Text(), nullable=False, comment="a JSON list of sentences: which subscriptions matched, and why"),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False, comment="one of pending, sending, sent, failed, superseded, withheld"),
+        sa.Column("why", sa.Text(), nullable=True, comment="the reason of the last attempt, or of the end"),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("maybe_sent", sa.Boolean(), nullable=False, comment="an attempt broke off when the receiver may have had it already"),
+        sa.Column("lease_token", sa.Text(), nullable=True),
+        sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("sequence", sa.BigInteger(), nullable=True, comment="taken at the first release, kept ever after"),
+        sa.Column("previous", sa.BigInteger(), nullable=True),
+        sa.Column("epoch", sa.Integer(), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id", "destination_id"], ["destinations.account_id", "destinations.id"], name="fk_deliveries_destinations"),
+        sa.ForeignKeyConstraint(["alert_id"], ["alerts.id"], name=op.f("fk_deliveries_alert_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+    )
+    op.create_index(
+        "ix_deliveries_due", "deliveries", ["due_at"], unique=False, sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")
+    )
+    op.create_index("ix_deliveries_event", "deliveries", ["event_id", "account_id", "destination_id"], unique=False)
+    op.create_index(
+        "ix_deliveries_leases",
+        "deliveries",
+        ["lease_until"],
+        unique=False,
+        sqlite_where=sa.text("state = 'sending'"),
+        postgresql_where=sa.text("state = 'sending'"),
+    )
+    op.create_index("ix_deliveries_sequence", "deliveries", ["account_id", "destination_id", "sequence"], unique=False)
+    op.create_table(
         "held_keys",
         sa.Column("key", sa.Text(), nullable=False, comment="what a held item waits for"),
         sa.Column("item_id", sa.Text(), nullable=False),
@@ -124,11 +230,47 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", "item_id", name=op.f("pk_held_keys")),
     )
     op.create_index(op.f("ix_held_keys_item_id"), "held_keys", ["item_id"], unique=False)
+    op.create_table(
+        "subscription_destinations",
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("destination_id", sa.Text(), nullable=False),
+        sa.Column("subscription_id", sa.Text(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id", "destination_id"], ["destinations.account_id", "destinations.id"], name="fk_subscription_destinations_destinations"
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "subscription_id"], ["subscriptions.account_id", "subscriptions.id"], name="fk_subscription_destinations_subscriptions"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "destination_id", "subscription_id", name=op.f("pk_subscription_destinations")),
+    )
+    op.create_table(
+        "attempts",
+        sa.Column("delivery_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("started_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True, comment="null: under way, or whoever made it died"),
+        sa.Column("outcome", sa.Text(), nullable=True, comment="sent, retry, final or abandoned"),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=True, comment="of HTTP or SMTP"),
+        sa.Column("retry_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["delivery_id"], ["deliveries.id"], name=op.f("fk_attempts_delivery_id")),
+        sa.PrimaryKeyConstraint("delivery_id", "number", name=op.f("pk_attempts")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("attempts")
+    op.drop_table("subscription_destinations")
     op.drop_index(op.f("ix_held_keys_item_id"), table_name="held_keys")
     op.drop_table("held_keys")
+    op.drop_index("ix_deliveries_sequence", table_name="deliveries")
+    op.drop_index("ix_deliveries_leases", table_name="deliveries", sqlite_where=sa.text("state = 'sending'"), postgresql_where=sa.text("state = 'sending'"))
+    op.drop_index("ix_deliveries_event", table_name="deliveries")
+    op.drop_index("ix_deliveries_due", table_name="deliveries", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
+    op.drop_table("deliveries")
+    op.drop_table("subscriptions")
     op.drop_index(op.f("ix_held_until"), table_name="held")
     op.drop_table("held")
     op.drop_table("event_versions")
@@ -136,13 +278,19 @@ def downgrade() -> None:
     op.drop_table("event_keys")
     op.drop_index(op.f("ix_event_items_item_id"), table_name="event_items")
     op.drop_table("event_items")
+    op.drop_table("destinations")
     op.drop_index("ix_alerts_unfanned", table_name="alerts", sqlite_where=sa.text("fanned_out_at IS NULL"), postgresql_where=sa.text("fanned_out_at IS NULL"))
     op.drop_index(op.f("ix_alerts_event_id"), table_name="alerts")
     op.drop_table("alerts")
     op.drop_table("verdicts")
+    op.drop_index(op.f("ix_source_states_next_visit_at"), table_name="source_states")
+    op.drop_table("source_states")
+    op.drop_index(op.f("ix_seen_items_last_seen_at"), table_name="seen_items")
+    op.drop_table("seen_items")
     op.drop_table("outbox")
     op.drop_table("leases")
     op.drop_index(op.f("ix_events_updated_at"), table_name="events")
     op.drop_index(op.f("ix_events_slug"), table_name="events")
     op.drop_index(op.f("ix_events_last_at"), table_name="events")
     op.drop_table("events")
+    op.drop_table("accounts")

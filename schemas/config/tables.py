@@ -1,0 +1,192 @@
+"""The tables the classifier decides by: what a team may change without Python. Names of facts and features are the contract; the values are theirs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from schemas.config.base import Config
+from schemas.events.signal import ACTIONS, COMPANY_ROLES, DIRECTIONS, STAGES
+
+
+def _one_of(words: tuple[str, ...]) -> Any:
+    """A word of a closed list of the contract (`schemas/events/signal.py`), which stays the only place that spells the list."""
+
+    def check(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return value
+
+    return AfterValidator(check), Field(json_schema_extra={"enum": list(words)})
+
+
+Action = Annotated[str, *_one_of(ACTIONS)]
+Direction = Annotated[str, *_one_of(DIRECTIONS)]
+Stage = Annotated[str, *_one_of(STAGES)]
+Role = Annotated[str, *_one_of(COMPANY_ROLES)]
+
+
+class Outcome(Config):
+    """What a verb does to an object (taxonomy, section 4)."""
+
+    action: Action
+    direction: Direction
+
+
+class Window(Config):
+    """How far a verb reaches, in characters of folded text, within its sentence."""
+
+    spaced: int = Field(gt=0)
+    unspaced: int = Field(gt=0, description="Where words are written without spaces: Chinese, Japanese.")
+
+
+class Refine(Config):
+    """An action becomes a more exact one where its sentence holds one of these concepts."""
+
+    actions: tuple[Action, ...] = Field(min_length=1)
+    seen: tuple[str, ...] = Field(min_length=1)
+    unless: tuple[str, ...] = ()
+    becomes: Action
+
+
+class Changes(Config):
+    """Direction by verb and object, innermost first."""
+
+    verbs: dict[str, str] = Field(description="Concept of the lexicon -> verb class.")
+    objects: dict[str, str] = Field(description="Concept of the lexicon -> object class.")
+    matrix: dict[str, dict[str, Outcome]] = Field(description="Verb class -> object class -> outcome.")
+    outer: tuple[str, ...] = Field(description="Verb classes that undo another change when they govern it: a delayed easing tightens.")
+    strength: dict[str, float] = Field(description="Verb class -> how surely it is the change of its sentence; the strongest pair of a sentence counts.")
+    plans: str = Field(description="Concept of words for a plan.")
+    planned: dict[str, str] = Field(description="Verb class -> what it is beside a word for a plan: a suspended plan is dropped.")
+    plannable: tuple[str, ...] = Field(description="Verb classes whose tightening is undone when a plan for it is dropped.")
+    denied: tuple[str, ...] = Field(description="Verb classes that deny the tightening they govern: nothing changed.")
+    late: float = Field(description="Taken off for a verb at the end of its sentence; at the start, where the verb comes last.")
+    after: dict[str, float] = Field(description="Kind of cue -> taken off for a verb right behind it: after the ban of 2022, urges to lift.")
+    negations: tuple[str, ...] = Field(description="Folded words right before a verb that void it.")
+    refine: tuple[Refine, ...] = Field(default=(), description="The first that fits names the action more exactly.")
+    verb_last: tuple[str, ...] = Field(description="Languages whose verb ends the sentence.")
+    window: Window
+
+
+class News(Config):
+    """Is a sentence the news of the item, or its background (taxonomy, section 3)?"""
+
+    position: tuple[float, float, float, float] = Field(description="Weight of the title, of the first two sentences, of the middle, of the last third.")
+    cues: dict[str, float] = Field(description="Concept of the lexicon -> what it adds to its sentence.")
+    older_year: float = Field(description="Added where the sentence names a year before that of the item.")
+
+
+class StageCue(Config):
+    """A concept that shows a stage. The first of the list that is found counts."""
+
+    concept: str
+    stage: Stage
+    near: Literal["change", "item"] = "change"
+    unless: tuple[str, ...] = Field(default=(), description="Concepts of the same sentence that take the cue away.")
+    actions: tuple[Action, ...] = Field(default=(), description="Counts only for a change of one of these actions; for any where empty.")
+
+
+class Stages(Config):
+    """How far a measure has come (taxonomy, section 5.2)."""
+
+    order: tuple[Stage, ...] = Field(description="From least to most binding.")
+    cues: tuple[StageCue, ...]
+    default: Stage
+    by_action: dict[Action, Stage] = Field(default={}, description="The default for an action, where no cue is found.")
+    highest: dict[int, Stage] = Field(description="Source tier -> the highest stage it can show on its own word.")
+    confidence: dict[Stage, float] = Field(description="Stage -> the most we trust a verdict at it.")
+    tier_confidence: dict[int, float] = Field(description="Source tier -> the most we trust a verdict from it.")
+
+
+class Mark(Config):
+    """Folded words around the name of a state that show its part."""
+
+    before: tuple[str, ...] = ()
+    within: tuple[str, ...] = Field(default=(), description="The name itself begins so: 对华.")
+    after: tuple[str, ...] = ()
+
+
+class Places(Config):
+    """Who imposes and who is hit."""
+
+    target: Mark
+    imposer: Mark
+    weights: dict[str, float] = Field(description="What each sign adds: agency, person, subject, named, marked, home, origin.")
+    articles: tuple[str, ...] = Field(description="Folded articles that may stand between a word and the name it marks.")
+    joiners: tuple[str, ...] = Field(description="Folded words between two names that share a part: to China and Russia.")
+    region: str = Field(description="Concept of words for states that are hit and not named: parts of the Middle East.")
+    least_target: float = Field(description="A state counts as hit from this weight on.")
+    usual_target: dict[str, str] = Field(default={}, description="Imposer -> the state meant when none is marked but it is named anywhere.")
+
+
+class Products(Config):
+    """Names folded to the groups of the taxonomy, section 6."""
+
+    groups: dict[str, str] = Field(description="Concept of the lexicon -> group id, where only the group is named.")
+    general: tuple[str, ...] = Field(description="Groups that count only where nothing more exact is named.")
+    makers: dict[str, str] = Field(default={}, description="Company -> the group that is meant where only `general` ones are named beside it.")
+    members: dict[str, tuple[str, ...]] = Field(default={}, description="Group -> its products: one that is named hides the group.")
+    origin: dict[str, str] = Field(default={}, description="Product or group -> the state that mostly supplies it: a hint at the imposer.")
+
+
+class Companies(Config):
+    """What a company is in a measure."""
+
+    least_news: float = Field(description="Companies of sentences below this news score are background.")
+    roles: dict[str, Role] = Field(description="Company -> what it usually is.")
+    listing: tuple[Action, ...] = Field(description="Actions that list companies of a state that is hit.")
+    licensing: tuple[Action, ...] = Field(description="Actions that license companies of third states.")
+
+
+class Severity(Config):
+    """Taxonomy, section 5.3."""
+
+    products: dict[str, int] = Field(description="Product or group -> severity of a measure on it.")
+    default: int
+    actions: dict[Action, int] = Field(default={}, description="Added for an action.")
+    stages: dict[Stage, int] = Field(default={}, description="Added for a stage.")
+    main_imposers: tuple[str, ...] = Field(description="States whose measures keep their full severity; others lose one.")
+
+
+class Dates(Config):
+    """How dates are written."""
+
+    months: dict[str, int] = Field(description="Folded name -> number of the month.")
+    kinds: dict[str, tuple[str, ...]] = Field(description="Kind of date -> folded words that stand just before or after it.")
+
+
+class Feature(Config):
+    """Seen or not seen: one of these concepts or kinds of the lexicon, in this part of the item."""
+
+    seen: tuple[str, ...] = Field(min_length=1)
+    beside: tuple[str, ...] = Field(default=(), description="Counts only with one of these in the same sentence.")
+    where: Literal["head", "lead", "change", "item"] = Field(
+        description="The title (or first sentence), the first three sentences, the sentence of the change, everywhere."
+    )
+
+
+class Score(Config):
+    """A line through the features: the sum of weights, squashed to 0..1, and cut."""
+
+    features: dict[str, Feature] = Field(description="Besides these there are those that the classifier computes: see `services/classifier/score.py`.")
+    intercept: float
+    weights: dict[str, float] = Field(description="Feature -> weight. A feature without one does not count.")
+    alert: float = Field(gt=0, lt=1, description="From this score on an item alerts.")
+    must: tuple[tuple[Feature, ...], ...] = Field(description="What an alert must have besides its score: one of each group.")
+    topic: tuple[Feature, ...] = Field(description="What an item must have to be context where it does not alert: a subject and a lever.")
+
+
+class Tables(Config):
+    """All of them."""
+
+    changes: Changes
+    news: News
+    stages: Stages
+    places: Places
+    products: Products
+    companies: Companies
+    severity: Severity
+    dates: Dates
+    score: Score

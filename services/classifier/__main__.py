@@ -1,0 +1,10 @@
+"""`python -m services.classifier` is `chipwire run classifier`."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["run", "classifier"]
+    runpy.run_module("services", run_name="__main__")  # by name: a service knows nothing of the command line

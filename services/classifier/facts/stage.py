@@ -1,0 +1,45 @@
+"""How far a measure has come, by the words of its sentence and by who speaks (taxonomy, sections 5.2 and 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.config.tables import StageCue, Stages
+from services.classifier.facts.change import Change
+from services.classifier.facts.parts import Part
+from services.classifier.facts.quote import Quote, quote
+from services.classifier.terms import Hit
+
+LEAD = 4
+
+
+def stage(parts: Sequence[Part], change: Change | None, tier: int, table: Stages) -> tuple[str, tuple[Quote, ...]]:
+    """The first cue of the table that is found: in the sentence of the change, or anywhere in the lead where the cue says so. Never above what the source may say."""
+    for cue in table.cues:
+        part = _shows(cue, parts, change)
+        if part is not None:
+            found = capped(cue.stage, tier, table)
+            return found, (quote("stage", found, part, *_hit(cue, part)),)
+    action = change.outcome.action if change else None
+    return capped(table.by_action.get(action, table.default) if action else table.default, tier, table), ()
+
+
+def _shows(cue: StageCue, parts: Sequence[Part], change: Change | None) -> Part | None:
+    near = [change.part] if change is not None and cue.near == "change" else list(parts[:LEAD])
+    for part in near:
+        fits = not cue.actions or (change is not None and change.outcome.action in cue.actions)
+        if fits and cue.concept in part.concepts and not part.concepts.intersection(cue.unless):
+            return part
+    return None
+
+
+def _hit(cue: StageCue, part: Part) -> list[Hit]:
+    return [next(hit for hit in part.hits if cue.concept in (hit.concept, hit.kind))]
+
+
+def capped(found: str, tier: int, table: Stages) -> str:
+    """A rewrite cannot raise a report to law."""
+    highest = table.highest.get(tier)
+    if highest is None or found not in table.order:
+        return found
+    return min(found, highest, key=table.order.index)

@@ -1,0 +1,47 @@
+"""What the classifier counts. Labels are verdicts and the ids of loaded rules; children are made when the rules are loaded."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from schemas.config.rule import Rule
+from schemas.events.signal import VERDICTS, RuleHit
+
+RELOADS = ("loaded", "unchanged", "refused")
+_SECONDS = (0.00002, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1)
+
+
+class ClassifierMetrics:
+    """Every metric of the classifier, on one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        verdicts = Counter("chipwire_classifier_verdicts_total", "Items judged, by verdict.", ["verdict"], registry=registry)
+        reloads = Counter("chipwire_classifier_reloads_total", "Attempts to read the rule set again, by how they ended.", ["outcome"], registry=registry)
+        self.verdicts = {verdict: verdicts.labels(verdict) for verdict in VERDICTS}
+        self.reloads = {outcome: reloads.labels(outcome) for outcome in RELOADS}
+        self.replaced = Counter("chipwire_classifier_replaced_total", 'Verdicts "no" that went on, because they may replace an earlier one.', registry=registry)
+        self.item_seconds = Histogram("chipwire_classifier_item_seconds", "Time to judge one item, the mean of its batch.", buckets=_SECONDS, registry=registry)
+        self.rule_hits = Counter("chipwire_classifier_rule_hits_total", "Items on which a rule fired.", ["rule", "status"], registry=registry)
+        self.ruleset = Gauge("chipwire_classifier_ruleset_info", "Always 1; the label says which rule set judges.", ["ruleset"], registry=registry)
+        self.activated = Gauge("chipwire_classifier_ruleset_activated_timestamp_seconds", "When the rule set was activated.", registry=registry)
+
+    def open(self, ruleset: str, rules: Iterable[Rule], activated: float) -> None:
+        """Makes the children of these rules, and names the rule set that judges from now on."""
+        for rule in rules:
+            self.rule_hits.labels(rule.id, rule.status)
+        self.ruleset.clear()
+        self.ruleset.labels(ruleset).set(1)
+        self.activated.set(activated)
+
+    def count(self, verdicts: Iterable[str], hits: Iterable[RuleHit], seconds: float) -> None:
+        """Adds one batch that was judged."""
+        tally = Tally(verdicts)
+        for verdict, number in tally.items():
+            self.verdicts[verdict].inc(number)
+        for hit, number in Tally((hit.id, hit.status) for hit in hits).items():
+            self.rule_hits.labels(*hit).inc(number)
+        if total := tally.total():
+            self.item_seconds.observe(seconds / total)

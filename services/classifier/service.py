@@ -1,0 +1,58 @@
+"""The classifier, wired: news.items.v1 in, policy.signals.v1 out."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import CollectorRegistry
+
+from schemas.topics import NEWS_ITEMS
+from services.classifier.judge import Judge
+from services.classifier.metrics import ClassifierMetrics
+from services.classifier.rules import load_ruleset
+from services.classifier.settings import ClassifierSettings
+from services.runtime.broker import Broker
+from services.runtime.clock import Clock
+from services.runtime.config_files import ConfigDir
+from services.runtime.errors import Misconfigured
+from services.runtime.http import HttpClient
+from services.runtime.metrics import WorkerMetrics
+from services.runtime.service import Service
+from services.runtime.worker import Worker
+
+
+def build(
+    settings: ClassifierSettings,
+    broker: Broker,
+    *,
+    clock: Clock,
+    registry: CollectorRegistry,
+    http: HttpClient,  # noqa: ARG001 every service is built alike; the classifier asks nobody
+    config: ConfigDir,
+) -> Service:
+    """The service. Raises Misconfigured with every problem of lexicon, rules and tables."""
+    metrics = ClassifierMetrics(registry)
+    judge = Judge(load_ruleset(config, now=clock.now()), clock=clock, metrics=metrics, turn=settings.turn)
+    worker = Worker(
+        name="classifier",
+        topics=[NEWS_ITEMS],
+        group=settings.group,
+        handle=judge.handle,
+        broker=broker,
+        clock=clock,
+        metrics=WorkerMetrics(registry, "classifier"),
+        settings=settings.worker,
+    )
+
+    async def reload() -> None:
+        try:
+            ruleset = await asyncio.to_thread(load_ruleset, config, now=clock.now())
+        except Misconfigured:
+            metrics.reloads["refused"].inc()
+            raise
+        changed = ruleset.hash != judge.ruleset.hash
+        metrics.reloads["loaded" if changed else "unchanged"].inc()
+        if changed:
+            judge.use(ruleset)
+
+    return Service("classifier", {"classifier": worker.run}, ready={"worker": worker.ready}, live={"worker": worker.live}, reload=reload)

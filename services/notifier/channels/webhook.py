@@ -1,0 +1,92 @@
+"""Webhooks after Standard Webhooks v1: a signed POST; 2xx means that the receiver has it (https://www.standardwebhooks.com).
+
+The body's bytes and the id stay the same over all attempts; timestamp and signature are of the attempt. Redirects are failures: they would carry a signed
+alert to whoever the endpoint names.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Self
+
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+
+from services.notifier.channels.body import body_of
+from services.notifier.channels.outcome import Final, Message, Outcome, Reason, Retry, Sent
+from services.notifier.channels.tools import Tools
+from services.runtime.clock import Clock
+from services.runtime.errors import Rejected
+from services.runtime.http import HttpClient, HttpFailure
+
+READ = 16 * 1024
+"""Bytes of an answer that are read at most: the status is what counts."""
+
+
+class WebhookChannel:
+    """Signed POSTs over the guarded client."""
+
+    def __init__(self, http: HttpClient, clock: Clock, deadline: timedelta) -> None:
+        self._http = http
+        self._clock = clock
+        self.deadline = deadline
+
+    @classmethod
+    def build(cls, tools: Tools) -> Self:
+        return cls(tools.http, tools.clock, tools.settings.webhook_deadline)
+
+    async def send(self, message: Message) -> Outcome:
+        body = body_of(message)
+        try:
+            headers = self._headers(message, body)
+        except (ValueError, EmptyWebhookSecretError):
+            return Retry(Reason.UNREADABLE)  # the stored secret is no secret: for the operator to mend
+        try:
+            answer = await self._http.request("POST", message.address, headers=headers, content=body, deadline=self.deadline, max_body=READ, whole=False)
+        except HttpFailure as exc:
+            return Retry(Reason(exc.reason.value), maybe_sent=exc.sent == "maybe")
+        except Rejected:
+            return Final(Reason.BAD_URL)
+        return outcome_of(answer.status, answer.headers.get("retry-after"), self._clock.now())
+
+    def _headers(self, message: Message, body: bytes) -> dict[str, str]:
+        now = self._clock.now()
+        return {
+            "content-type": "application/json",
+            "webhook-id": message.id,
+            "webhook-timestamp": str(math.floor(now.timestamp())),
+            "webhook-signature": Webhook(message.secret or "").sign(message.id, now, body.decode()),
+            "chipwire-sequence": str(message.sequence),
+            "chipwire-previous": str(message.previous),
+            "chipwire-epoch": str(message.epoch),
+        }
+
+
+def outcome_of(status: int, retry_after: str | None, now: datetime) -> Outcome:
+    """What a status means. Other refusals than 410 are tried again too: they are mended by people, within hours."""
+    if 200 <= status < 300:
+        return Sent(status)
+    if status == 410:
+        return Final(Reason.GONE, status, disable=True)
+    if status == 429:
+        return Retry(Reason.THROTTLED, seconds_to(retry_after, now), status)
+    if status >= 500:
+        return Retry(Reason.SERVER_ERROR, seconds_to(retry_after, now), status)
+    return Retry(Reason.REDIRECT if 300 <= status < 400 else Reason.CLIENT_ERROR, None, status)
+
+
+def seconds_to(retry_after: str | None, now: datetime) -> timedelta | None:
+    """Retry-After (RFC 9110, 10.2.3) as a wait: seconds or a date. None for what is missing, past or garbage."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=min(int(text[:9]), 10**7)) or None
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
+    return wait if wait > timedelta() else None

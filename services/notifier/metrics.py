@@ -1,0 +1,49 @@
+"""What the notifier counts. Labels come from closed sets, and their children exist from the start."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from schemas.config.subscriptions import KINDS
+from services.notifier.place import OUTCOMES as PLACED
+from services.runtime.metrics import NEWS_SECONDS, SECONDS
+
+OUTCOMES = ("sent", "retry", "failed", "fenced")
+
+
+class NotifierMetrics:
+    """The notifier's metrics on one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._placements = Counter("chipwire_notifier_placements_total", "Verdicts placed, by what became of them.", ["outcome"], registry=registry)
+        self.alerts_fanned_out = Counter("chipwire_notifier_alerts_fanned_out_total", "Alerts whose deliveries are all made.", registry=registry)
+        self.superseded = Counter("chipwire_notifier_superseded_total", "Deliveries ended by a newer version of their event.", registry=registry)
+        self.withheld = Counter("chipwire_notifier_withheld_total", "Deliveries to destinations that take no alerts any more.", registry=registry)
+        self.leases_expired = Counter(
+            "chipwire_notifier_leases_expired_total",
+            "Deliveries in hand whose sender froze or died: each may arrive twice, with the same id.",
+            registry=registry,
+        )
+        self.deliveries = Counter("chipwire_notifier_deliveries_total", "Attempts by how they ended.", ["channel", "outcome"], registry=registry)
+        self.attempt_seconds = Histogram("chipwire_notifier_attempt_seconds", "How long an attempt takes.", ["channel"], buckets=SECONDS, registry=registry)
+        self.published_to_accepted = Histogram(
+            "chipwire_notifier_published_to_accepted_seconds",
+            "From published by the source to accepted by the receiver: the product's own number.",
+            ["channel"],
+            buckets=NEWS_SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge("chipwire_notifier_deliveries_in_flight", "Deliveries being sent.", registry=registry)
+        self.queue_depth = Gauge("chipwire_notifier_queue_depth", "Deliveries waiting, those of a later retry included.", registry=registry)
+        self.oldest_due_seconds = Gauge("chipwire_notifier_queue_oldest_due_seconds", "How long the oldest due delivery has been due.", registry=registry)
+        for outcome in PLACED:
+            self._placements.labels(outcome)
+        for channel in KINDS:
+            self.attempt_seconds.labels(channel)
+            self.published_to_accepted.labels(channel)
+            for outcome in OUTCOMES:
+                self.deliveries.labels(channel, outcome)
+
+    def placed(self, outcome: str) -> None:
+        """Counts one placement."""
+        self._placements.labels(outcome).inc()

@@ -1,0 +1,106 @@
+"""The notifier, wired: verdicts in, alerts delivered.
+
+policy.signals.v1 -> placing -> fan-out -> deliver -> mailboxes and endpoints
+                          held, once more when due · relay -> policy.events.v1
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from schemas.config.template import Templates
+from schemas.topics import POLICY_SIGNALS
+from services.notifier import subscriptions
+from services.notifier.channels import CHANNELS
+from services.notifier.channels.tools import Tools
+from services.notifier.deliver import Deliverer, Words
+from services.notifier.fanout import FanOut
+from services.notifier.headline import headline
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.outbox import Relay
+from services.notifier.place import Placer
+from services.notifier.render import render_text
+from services.notifier.settings import NotifierSettings
+from services.notifier.wording import load_templates
+from services.runtime.broker import Broker
+from services.runtime.clock import Clock
+from services.runtime.config_files import ConfigDir
+from services.runtime.http import HttpClient
+from services.runtime.metrics import WorkerMetrics
+from services.runtime.service import Service
+from services.runtime.worker import Worker
+from services.store import accounts
+from services.store.accounts import Change, WantedAccount
+from services.store.delivery import Claimed
+from services.store.engine import Store
+from services.store.wake import Waker
+
+log = structlog.get_logger()
+
+GROUP = "chipwire-notifier"
+
+
+def build(
+    settings: NotifierSettings, broker: Broker, store: Store, *, clock: Clock, registry: CollectorRegistry, http: HttpClient, config: ConfigDir
+) -> Service:
+    """The notifier on this broker and store. Applies the team's subscriptions. Raises Misconfigured, or Unavailable when the database is away."""
+    metrics = NotifierMetrics(registry)
+    templates = load_templates(config)
+    cipher = subscriptions.open_keys(settings, store)
+    wanted = subscriptions.of_team(config, os.environ)
+    _tell(store.run_sync(lambda db: accounts.apply(db, wanted, cipher, clock.now())), wanted, templates)
+
+    waker = Waker(store)
+    placer = Placer(store, clock, waker, headline=partial(headline, language="en", templates=templates), count=metrics.placed)
+    worker = Worker(
+        name="notifier",
+        topics=[POLICY_SIGNALS],
+        group=GROUP,
+        handle=placer.handle,
+        broker=broker,
+        clock=clock,
+        metrics=WorkerMetrics(registry, "notifier"),
+        settings=settings.worker,
+    )
+    fanout = FanOut(store, waker=waker, clock=clock, metrics=metrics, poll=settings.poll)
+    tools = Tools(settings, http, clock, sys.stdout, outbox=subscriptions.outbox_of(settings, store))
+    channels = {kind: channel(tools) for kind, channel in CHANNELS.items()}
+    deliverer = Deliverer(store, cipher, channels, partial(words, templates=templates), settings=settings, waker=waker, clock=clock, metrics=metrics)
+
+    async def reload() -> None:
+        wanted = subscriptions.of_team(config, os.environ)
+        _tell(await store.run(lambda db: accounts.apply(db, wanted, cipher, clock.now())), wanted, templates)
+
+    return Service(
+        "notifier",
+        tasks={
+            "notifier.place": worker.run,
+            "notifier.held": placer.recheck,
+            "notifier.relay": Relay(store, broker, clock, waker).run,
+            "notifier.wake": waker.listen,
+            "notifier.fanout": fanout.run,
+            "notifier.deliver": deliverer.run,
+        },
+        ready={"worker": worker.ready},
+        live={"worker": worker.live},
+        reload=reload,
+    )
+
+
+def words(claimed: Claimed, *, templates: Templates) -> Words:
+    """A delivery in words."""
+    told = render_text(claimed.event, kind=claimed.kind, reasons=claimed.reasons, language=claimed.language, templates=templates, related=claimed.related)
+    return Words(told.headline, told.subject, told.text, told.language)
+
+
+def _tell(changes: Sequence[Change], wanted: Sequence[WantedAccount], templates: Templates) -> None:
+    for change in changes:
+        log.info("subscriptions_changed", account=change.account_id, what=change.what, id=change.id, done=change.done)
+    for sentence in subscriptions.without_template(wanted, templates):
+        log.warning("language_missing", reason=sentence)

@@ -1,0 +1,63 @@
+"""The notifier's settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from schemas.config.duration import Duration
+from services.runtime.settings import ConsumerSettings
+
+
+class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
+    """How alerts are delivered."""
+
+    keys_file: Path | None = None
+    """Keys that encrypt addresses and secrets at rest. Default: `keys` beside the SQLite file, made at the first start; with PostgreSQL it must be set."""
+    poll: Duration = timedelta(seconds=1)
+    """How often to look for work that nobody announced: retries, and what another process left."""
+    housekeeping: Duration = timedelta(seconds=5)
+    """How often to take back leases that ran out and to measure the queue."""
+    concurrency: int = Field(default=64, ge=1, le=1000)
+    """Most deliveries being sent at once."""
+    per_destination: int = Field(default=16, ge=1, le=1000)
+    """Most deliveries being sent to one destination at once."""
+    lease: Duration = timedelta(seconds=90)
+    """How long a delivery in hand belongs to this process; at least 30 s more than the longest deadline."""
+    drain: Duration = timedelta(seconds=20)
+    """How long stopping waits for deliveries that are being sent."""
+    breaker_failures: int = Field(default=5, ge=1)
+    """So many failures in a row, and a destination is left alone for a while."""
+    breaker_pause: Duration = timedelta(seconds=10)
+    """The first such while; it doubles with every further failure."""
+    breaker_longest: Duration = timedelta(minutes=15)
+    """The longest such while."""
+    webhook_deadline: Duration = timedelta(seconds=20)
+    """Longest time of one POST, from name lookup to the end of the answer."""
+    smtp: str = ""
+    """Mail server: `smtp://[user@]host:port` or `smtps://[user@]host:port`. Empty: mails are kept as files in the outbox."""
+    smtp_password: SecretStr = SecretStr("")
+    """Password of the user in `smtp`."""
+    smtp_starttls: Literal["auto", "require", "never"] = "auto"
+    """Whether to encrypt on an `smtp://` server: where it is offered, always, or never. With a user it is always required."""
+    smtp_deadline: Duration = timedelta(seconds=50)
+    """Longest time of one mail, from connecting to the server's 250."""
+    outbox: Path | None = None
+    """Directory of the mails while no server is set. Default: `outbox` beside the SQLite file, or `var/outbox`."""
+    mail_from: str = "Chipwire <alerts@localhost>"
+    """The sender of the mails, as `Name <address>`."""
+    smtp_ca_file: Path | None = None
+    """Certificates to trust for the mail server, instead of the system's."""
+    message_id_domain: str = ""
+    """What stands behind the @ of a Message-ID. Default: the domain of `mail_from`. Changing it breaks conversations in mailboxes apart."""
+
+    @model_validator(mode="after")
+    def _lease_outlasts_an_attempt(self) -> Self:
+        """A lease that ends while its holder still sends means that somebody else sends too."""
+        longest = max(self.webhook_deadline, self.smtp_deadline)
+        if self.lease < longest + timedelta(seconds=30):
+            raise ValueError("CHIPWIRE_NOTIFIER_LEASE is too short; expected at least 30 s more than the longest of the deadlines")
+        return self

@@ -1,0 +1,110 @@
+"""`subscriptions.yaml` into the store: read strictly, secrets looked up where the file says they are, then applied whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from schemas.config.subscriptions import Account, Destination, Subscriptions, WebhookTarget
+from schemas.config.template import Templates
+from services.notifier.settings import NotifierSettings
+from services.runtime.config_files import ConfigDir, read_yaml
+from services.runtime.errors import Misconfigured
+from services.store.accounts import WantedAccount, WantedDestination, WantedSubscription
+from services.store.engine import Store
+from services.store.secrets import Cipher, open_cipher
+
+SECRET_BYTES = range(24, 65)
+"""What Standard Webhooks asks of a secret."""
+
+_Told = Callable[..., str]
+
+
+def read(path: Path, environ: Mapping[str, str]) -> tuple[WantedAccount, ...]:
+    """The accounts the file wants, secrets and all. Raises Misconfigured with every problem and its place."""
+    file = read_yaml(path)
+    written = file.to(Subscriptions)
+    reader = _Reader(path.parent, environ, file.where)
+    wanted = tuple(reader.account(number, account) for number, account in enumerate(written.accounts))
+    if reader.problems:
+        raise Misconfigured(*reader.problems)
+    return wanted
+
+
+def of_team(config: ConfigDir, environ: Mapping[str, str]) -> tuple[WantedAccount, ...]:
+    """The accounts of the team's own `subscriptions.yaml`; none without such a file. Raises Misconfigured."""
+    path = config.file("subscriptions.yaml")
+    return () if path is None else read(path, environ)
+
+
+def without_template(wanted: Sequence[WantedAccount], templates: Templates) -> list[str]:
+    """A sentence for each subscription whose language nobody has written templates in: it is told in English."""
+    return [
+        f"subscription {one.id!r} of account {account.id!r} asks for {one.language!r}, for which there are no templates yet; it is told in English"
+        for account in wanted
+        for one in account.subscriptions
+        if not {one.language, one.language.partition("-")[0]} & templates.keys()
+    ]
+
+
+def open_keys(settings: NotifierSettings, store: Store) -> Cipher:
+    """The cipher for addresses and secrets. With SQLite its keys are made at the first start. Raises Misconfigured."""
+    if settings.keys_file is not None:
+        return open_cipher(settings.keys_file, create=store.directory is not None)
+    if store.directory is None:
+        raise Misconfigured("CHIPWIRE_NOTIFIER_KEYS_FILE is not set; with PostgreSQL all notifiers need the same keys: name the file that holds them")
+    return open_cipher(store.directory / "keys", create=True)
+
+
+def outbox_of(settings: NotifierSettings, store: Store) -> Path:
+    """Where mails are kept while there is no mail server."""
+    return settings.outbox or (store.directory or Path("var")) / "outbox"
+
+
+class _Reader:
+    """Turns what is written into what is wanted, and gathers what is wrong."""
+
+    def __init__(self, directory: Path, environ: Mapping[str, str], where: _Told) -> None:
+        self._directory = directory
+        self._environ = environ
+        self._where = where
+        self.problems: list[str] = []
+
+    def account(self, number: int, account: Account) -> WantedAccount:
+        destinations = tuple(self._destination(("accounts", number, "destinations", place), one) for place, one in enumerate(account.destinations))
+        subscriptions = tuple(WantedSubscription(one.id, one.to, one.when, one.cadence, one.language) for one in account.subscriptions)
+        return WantedAccount(account.id, destinations, subscriptions)
+
+    def _destination(self, loc: tuple[str | int, ...], written: Destination) -> WantedDestination:
+        if written.webhook is not None:
+            return WantedDestination(written.id, "webhook", written.webhook.url, self._secret((*loc, "webhook"), written.webhook))
+        if written.file is not None:
+            return WantedDestination(written.id, "file", written.file.directory)
+        return WantedDestination(written.id, written.kind, written.email or "")
+
+    def _secret(self, loc: tuple[str | int, ...], webhook: WebhookTarget) -> str:
+        key, name, found = self._looked_up(webhook)
+        place = f"{self._where(*loc, key)}: {name}"
+        if found is None:
+            self.problems.append(f"{place} is not there; expected it to hold the secret of the webhook")
+        elif not _is_secret(found):
+            self.problems.append(f"{place} holds no secret; expected whsec_ and base64 of 24 to 64 random bytes")
+        return found or ""
+
+    def _looked_up(self, webhook: WebhookTarget) -> tuple[str, str, str | None]:
+        if webhook.env is not None:
+            return "env", f"the variable {webhook.env}", self._environ.get(webhook.env)
+        path = self._directory / (webhook.secret_file or "")
+        try:
+            return "secret_file", f"the file {path}", path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return "secret_file", f"the file {path}", None
+
+
+def _is_secret(text: str) -> bool:
+    try:
+        return text.startswith("whsec_") and len(base64.b64decode(text.removeprefix("whsec_"), validate=True)) in SECRET_BYTES
+    except binascii.Error:
+        return False

@@ -1,0 +1,343 @@
+"""Accounts, their destinations and subscriptions. Every row names its account, and so does every query made for one.
+
+A destination's address and secret are encrypted before they come here. What is no longer wanted is switched off, never deleted: deliveries point at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from schemas.config.subscriptions import When
+from services.runtime.errors import Rejected
+from services.store.engine import Instant, metadata
+from services.store.secrets import Cipher
+
+accounts = sa.Table(
+    "accounts",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+destinations = sa.Table(
+    "destinations",
+    metadata,
+    sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False, comment="webhook, email, terminal or file"),
+    sa.Column("address", sa.LargeBinary, nullable=False, comment="encrypted"),
+    sa.Column("secret", sa.LargeBinary, nullable=True, comment="encrypted"),
+    sa.Column("verified", sa.Boolean, nullable=False, comment="its owner has shown that it is theirs, or an operator vouches for it"),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("disabled", sa.Text, nullable=True, comment="why it was switched off for its own behaviour, such as gone; null while in order"),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("last_sequence", sa.BigInteger, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False, comment="failed attempts since the last success"),
+    sa.Column("paused_until", Instant, nullable=True, comment="the breaker is open until then"),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+)
+
+subscriptions = sa.Table(
+    "subscriptions",
+    metadata,
+    sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("filter", sa.Text, nullable=False, comment="the `when` tree as JSON"),
+    sa.Column("cadence", sa.Text, nullable=False),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("created_at", Instant, nullable=False, comment="alerts raised before are not told"),
+    sa.Column("updated_at", Instant, nullable=False),
+)
+
+subscription_destinations = sa.Table(
+    "subscription_destinations",
+    metadata,
+    sa.Column("account_id", sa.Text, primary_key=True),
+    sa.Column("destination_id", sa.Text, primary_key=True),
+    sa.Column("subscription_id", sa.Text, primary_key=True),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.ForeignKeyConstraint(["account_id", "destination_id"], ["destinations.account_id", "destinations.id"], name="fk_subscription_destinations_destinations"),
+    sa.ForeignKeyConstraint(
+        ["account_id", "subscription_id"], ["subscriptions.account_id", "subscriptions.id"], name="fk_subscription_destinations_subscriptions"
+    ),
+)
+
+
+class DestinationKey(NamedTuple):
+    """A destination by name: its id is its account's own."""
+
+    account_id: str
+    id: str
+
+
+@dataclass(frozen=True)
+class WantedDestination:
+    """A destination as somebody wants it, its address and secret in clear: never logged, never stored so."""
+
+    id: str
+    kind: str
+    address: str
+    secret: str | None = None
+
+    def __repr__(self) -> str:
+        return f"WantedDestination({self.id!r}, {self.kind!r})"
+
+
+@dataclass(frozen=True)
+class WantedSubscription:
+    """A subscription as somebody wants it."""
+
+    id: str
+    to: tuple[str, ...]
+    when: When
+    cadence: str = "immediate"
+    language: str = "en"
+
+
+@dataclass(frozen=True)
+class WantedAccount:
+    """An account as somebody wants it."""
+
+    id: str
+    destinations: tuple[WantedDestination, ...]
+    subscriptions: tuple[WantedSubscription, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What `apply` did to one thing: created, updated, reactivated or deactivated."""
+
+    account_id: str
+    what: str
+    id: str
+    done: str
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A subscription, as it points at one of its destinations."""
+
+    id: str
+    destination: DestinationKey
+    when: When
+    cadence: str
+    language: str
+    active: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A destination without its address: what may be shown."""
+
+    key: DestinationKey
+    kind: str
+    verified: bool
+    active: bool
+    disabled: str | None
+    epoch: int
+    last_sequence: int
+    failures: int
+    paused_until: datetime | None
+
+
+def apply(db: Connection, wanted: Sequence[WantedAccount], cipher: Cipher, now: datetime) -> list[Change]:
+    """Makes the named accounts as they are wanted, and tells what changed. Repeating it changes nothing. Accounts not named are left alone."""
+    changes: list[Change] = []
+    for account in wanted:
+        if db.execute(sa.select(accounts.c.id).where(accounts.c.id == account.id)).first() is None:
+            db.execute(accounts.insert().values(id=account.id, created_at=now))
+            changes.append(Change(account.id, "account", account.id, "created"))
+        changes += _apply_destinations(db, account, cipher, now)
+        changes += _apply_subscriptions(db, account, now)
+    return changes
+
+
+def _apply_destinations(db: Connection, account: WantedAccount, cipher: Cipher, now: datetime) -> Iterator[Change]:
+    table = destinations
+    existing = _rows(db, table, account.id)
+    for wanted in account.destinations:
+        values, done = _destination_values(wanted, existing.get(wanted.id), cipher)
+        if done == "created":
+            fresh = {"epoch": 1, "last_sequence": 0, "failures": 0, "created_at": now}
+            db.execute(table.insert().values(account_id=account.id, id=wanted.id, updated_at=now, **fresh, **values))
+        elif done:
+            db.execute(table.update().where(table.c.account_id == account.id, table.c.id == wanted.id).values(updated_at=now, **values))
+        if done:
+            yield Change(account.id, "destination", wanted.id, done)
+    yield from _deactivate(db, table, "destination", account.id, existing, {wanted.id for wanted in account.destinations}, now)
+
+
+def _destination_values(wanted: WantedDestination, row: RowMapping | None, cipher: Cipher) -> tuple[dict[str, Any], str | None]:
+    """What to write for a destination, and what that is called; None when nothing is to be done."""
+    sealed = {
+        "kind": wanted.kind,
+        "address": cipher.encrypt(wanted.address),
+        "secret": None if wanted.secret is None else cipher.encrypt(wanted.secret),
+        "verified": True,  # whoever may write the file vouches for it
+        "active": True,
+        "disabled": None,  # a new address or secret is a new beginning
+        "paused_until": None,
+    }
+    if row is None:
+        return sealed, "created"
+    same = row["kind"] == wanted.kind and _hides(row["address"], wanted.address, cipher) and _hides(row["secret"], wanted.secret, cipher)
+    if not same:
+        return sealed | {"failures": 0}, "updated"
+    return {"active": True}, None if row["active"] else "reactivated"
+
+
+def _hides(sealed: bytes | None, text: str | None, cipher: Cipher) -> bool:
+    """Whether that is the text. What no key opens any more is another: so applying the file again mends what a lost key has cost."""
+    if sealed is None or text is None:
+        return sealed is None and text is None
+    try:
+        return cipher.decrypt(sealed) == text
+    except Rejected:
+        return False
+
+
+def _apply_subscriptions(db: Connection, account: WantedAccount, now: datetime) -> Iterator[Change]:
+    table = subscriptions
+    existing = _rows(db, table, account.id)
+    for wanted in account.subscriptions:
+        row = existing.get(wanted.id)
+        values = {"filter": when_json(wanted.when), "cadence": wanted.cadence, "language": wanted.language, "active": True}
+        if row is None:
+            done: str | None = "created"
+            db.execute(table.insert().values(account_id=account.id, id=wanted.id, created_at=now, updated_at=now, **values))
+        else:
+            done = "reactivated" if not row["active"] else "updated" if any(row[name] != value for name, value in values.items()) else None
+            since = {} if row["active"] else {"created_at": now}  # while it was off it heard nothing, and is not told afterwards
+            if done:
+                db.execute(table.update().where(table.c.account_id == account.id, table.c.id == wanted.id).values(updated_at=now, **values, **since))
+        pointed = _apply_pointers(db, account.id, wanted, now)
+        if done or pointed:
+            yield Change(account.id, "subscription", wanted.id, done or "updated")
+    yield from _deactivate(db, table, "subscription", account.id, existing, {wanted.id for wanted in account.subscriptions}, now)
+
+
+def _apply_pointers(db: Connection, account_id: str, wanted: WantedSubscription, now: datetime) -> bool:
+    table = subscription_destinations
+    own = (table.c.account_id == account_id, table.c.subscription_id == wanted.id)
+    have = set(db.execute(sa.select(table.c.destination_id).where(*own)).scalars())
+    if new := sorted(set(wanted.to) - have):
+        db.execute(table.insert(), [{"account_id": account_id, "subscription_id": wanted.id, "destination_id": one, "created_at": now} for one in new])
+    if gone := sorted(have - set(wanted.to)):
+        db.execute(table.delete().where(*own, table.c.destination_id.in_(gone)))
+    return bool(new or gone)
+
+
+def _deactivate(
+    db: Connection, table: sa.Table, what: str, account_id: str, existing: dict[str, RowMapping], wanted: set[str], now: datetime
+) -> Iterator[Change]:
+    for gone in sorted(one for one, row in existing.items() if row["active"] and one not in wanted):
+        db.execute(table.update().where(table.c.account_id == account_id, table.c.id == gone).values(active=False, updated_at=now))
+        yield Change(account_id, what, gone, "deactivated")
+
+
+def _rows(db: Connection, table: sa.Table, account_id: str) -> dict[str, RowMapping]:
+    return {row["id"]: row for row in db.execute(sa.select(table).where(table.c.account_id == account_id)).mappings()}
+
+
+def account_ids(db: Connection) -> list[str]:
+    """Every account, by id."""
+    return list(db.execute(sa.select(accounts.c.id).order_by(accounts.c.id)).scalars())
+
+
+def list_destinations(db: Connection, account_id: str) -> list[Destination]:
+    """An account's destinations, by id, the switched off included."""
+    rows = db.execute(sa.select(destinations).where(destinations.c.account_id == account_id).order_by(destinations.c.id)).mappings()
+    return [
+        Destination(
+            DestinationKey(account_id, row["id"]),
+            *(row[name] for name in ("kind", "verified", "active", "disabled", "epoch", "last_sequence", "failures", "paused_until")),
+        )
+        for row in rows
+    ]
+
+
+def list_subscriptions(db: Connection, account_id: str) -> list[Subscription]:
+    """An account's subscriptions, once for each destination they point at, the switched off included."""
+    return [_subscription(row) for row in db.execute(_pointing().where(subscriptions.c.account_id == account_id).order_by(*_ORDER)).mappings()]
+
+
+def pairs(db: Connection, account_id: str) -> list[tuple[Subscription, Destination]]:
+    """An account's subscriptions, each with every destination it points at."""
+    destinations_by_key = {one.key: one for one in list_destinations(db, account_id)}
+    return [(one, destinations_by_key[one.destination]) for one in list_subscriptions(db, account_id)]
+
+
+def audience(db: Connection, *, after: DestinationKey | None, until: datetime, limit: int) -> list[DestinationKey]:
+    """The next destinations, in order, that take alerts and had a subscription pointing at them at `until`."""
+    at = subscription_destinations.c
+    key = sa.tuple_(at.account_id, at.destination_id)
+    reachable = (
+        sa.select(at.account_id, at.destination_id)
+        .join(subscriptions, sa.and_(subscriptions.c.account_id == at.account_id, subscriptions.c.id == at.subscription_id))
+        .join(destinations, sa.and_(destinations.c.account_id == at.account_id, destinations.c.id == at.destination_id))
+        .where(takes_alerts(), subscriptions.c.active, subscriptions.c.created_at <= until, at.created_at <= until)
+    )
+    if after is not None:
+        reachable = reachable.where(key > sa.tuple_(*(sa.literal(part) for part in after)))
+    return [DestinationKey(*row) for row in db.execute(reachable.distinct().order_by(at.account_id, at.destination_id).limit(limit))]
+
+
+def subscriptions_of(db: Connection, first: DestinationKey, last: DestinationKey, *, until: datetime) -> list[Subscription]:
+    """The active subscriptions, not younger than `until`, that point at the destinations from `first` to `last`."""
+    at = subscription_destinations.c
+    key = sa.tuple_(at.account_id, at.destination_id)
+    query = _pointing().where(
+        key >= sa.tuple_(*(sa.literal(part) for part in first)),
+        key <= sa.tuple_(*(sa.literal(part) for part in last)),
+        subscriptions.c.active,
+        subscriptions.c.created_at <= until,
+        at.created_at <= until,
+    )
+    return [_subscription(row) for row in db.execute(query.order_by(*_ORDER)).mappings()]
+
+
+def takes_alerts() -> sa.ColumnElement[bool]:
+    """Whether a destination may be sent to at all."""
+    return sa.and_(destinations.c.active, destinations.c.verified, destinations.c.disabled.is_(None))
+
+
+def when_json(when: When) -> str:
+    """A filter as it is kept."""
+    return when.model_dump_json(by_alias=True, exclude_defaults=True)
+
+
+_ORDER = (subscription_destinations.c.account_id, subscription_destinations.c.destination_id, subscription_destinations.c.subscription_id)
+
+
+def _pointing() -> sa.Select[Any]:
+    at = subscription_destinations.c
+    return sa.select(subscriptions, at.destination_id.label("destination_id"), at.created_at.label("pointing_since")).join(
+        subscription_destinations, sa.and_(at.account_id == subscriptions.c.account_id, at.subscription_id == subscriptions.c.id)
+    )
+
+
+def _subscription(row: RowMapping) -> Subscription:
+    return Subscription(
+        row["id"],
+        DestinationKey(row["account_id"], row["destination_id"]),
+        _when(row["filter"]),
+        row["cadence"],
+        row["language"],
+        row["active"],
+        row["created_at"],
+    )
+
+
+@lru_cache(maxsize=20_000)
+def _when(written: str) -> When:
+    return When.model_validate_json(written)

@@ -1,0 +1,117 @@
+"""Accounts, destinations and subscriptions, on every store."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from schemas.config.subscriptions import When
+from services.store import accounts, secrets
+from services.store.accounts import Change, DestinationKey, WantedAccount, WantedDestination, WantedSubscription
+from services.store.engine import Store
+from tests.alerting import CIPHER, DESK, LONG_AGO, SECRET, account, hook, subscribe
+from tests.make import NOW
+
+
+async def test_applying_creates_and_the_second_time_changes_nothing(store: Store) -> None:
+    wanted = account(hook(), WantedDestination("inbox", "email", "ana@example.com"))
+
+    first = await store.run(lambda db: subscribe(db, wanted))
+    again = await store.run(lambda db: subscribe(db, wanted))
+
+    expected = [("account", DESK), ("destination", "hook"), ("destination", "inbox"), ("subscription", "all")]
+    assert [Change(DESK, what, one, "created") for what, one in expected] == first
+    assert again == []
+
+
+async def test_applying_updates_what_is_written_differently(store: Store) -> None:
+    await store.run(subscribe)
+    narrow = WantedSubscription("all", ("hook",), When.model_validate({"severity": {"gte": 4}}), language="ar")
+
+    changes = await store.run(lambda db: subscribe(db, account(hook(url="https://example.com/new"), subscriptions=[narrow])))
+
+    assert [(one.what, one.done) for one in changes] == [("destination", "updated"), ("subscription", "updated")]
+    kept = (await store.read(lambda db: accounts.list_subscriptions(db, DESK)))[0]
+    assert ("ar", narrow.when, LONG_AGO) == (kept.language, kept.when, kept.created_at)
+
+
+async def test_applying_switches_off_what_is_gone_and_on_what_comes_back(store: Store) -> None:
+    both = account(hook(), hook("pager"))
+    await store.run(lambda db: subscribe(db, both))
+
+    gone = await store.run(lambda db: subscribe(db, account(hook("pager"), subscriptions=[])))
+    back = await store.run(lambda db: subscribe(db, both, now=NOW))
+
+    assert {("destination", "hook", "deactivated"), ("subscription", "all", "deactivated")} == {(one.what, one.id, one.done) for one in gone}
+    assert {("destination", "hook", "reactivated"), ("subscription", "all", "reactivated")} == {(one.what, one.id, one.done) for one in back}
+    assert {NOW} == {one.created_at for one in await store.read(lambda db: accounts.list_subscriptions(db, DESK))}, "what was missed meanwhile stays untold"
+
+
+async def test_applying_leaves_accounts_alone_that_are_not_named(store: Store) -> None:
+    await store.run(subscribe)
+
+    await store.run(lambda db: subscribe(db, WantedAccount("other", (hook(),), ())))
+
+    assert [one.active for one in await store.read(lambda db: accounts.list_destinations(db, DESK))] == [True]
+    assert await store.read(accounts.account_ids) == [DESK, "other"]
+
+
+async def test_the_same_id_in_two_accounts_is_two_destinations(store: Store) -> None:
+    await store.run(lambda db: subscribe(db, account(hook()), WantedAccount("other", (hook(),), ())))
+
+    assert [DestinationKey("other", "hook")] == [one.key for one in await store.read(lambda db: accounts.list_destinations(db, "other"))]
+
+
+async def test_neither_address_nor_secret_stands_in_the_database_in_clear(store: Store) -> None:
+    await store.run(subscribe)
+
+    row = await store.read(lambda db: db.execute(sa.select(accounts.destinations)).mappings().one())
+
+    assert not any(b"example.com" in bytes(value) or SECRET.encode() in bytes(value) for value in (row["address"], row["secret"]))
+    assert CIPHER.decrypt(row["address"]) == "https://example.com/hook"
+    assert CIPHER.decrypt(row["secret"]) == SECRET
+
+
+async def test_applying_again_mends_what_a_lost_key_has_cost(store: Store) -> None:
+    await store.run(subscribe)
+    other = secrets.cipher([secrets.new_key()])
+
+    (change,) = await store.run(lambda db: accounts.apply(db, [account(hook())], other, NOW))
+
+    row = await store.read(lambda db: db.execute(sa.select(accounts.destinations)).mappings().one())
+    assert (change.id, change.done) == ("hook", "updated")
+    assert other.decrypt(row["address"]) == "https://example.com/hook"
+
+
+async def test_a_disabled_destination_stays_so_until_it_is_another(store: Store) -> None:
+    await store.run(subscribe)
+    await store.run(lambda db: db.execute(accounts.destinations.update().values(disabled="gone")))
+
+    unchanged = await store.run(subscribe)
+    still = await store.read(lambda db: accounts.list_destinations(db, DESK))
+    await store.run(lambda db: subscribe(db, account(hook(url="https://example.com/moved"))))
+    moved = await store.read(lambda db: accounts.list_destinations(db, DESK))
+
+    assert (unchanged, still[0].disabled, moved[0].disabled) == ([], "gone", None)
+
+
+async def test_the_audience_comes_in_chunks_and_holds_only_who_was_subscribed_then(store: Store) -> None:
+    names = [f"hook{number}" for number in range(5)]
+    await store.run(lambda db: subscribe(db, account(*(hook(name) for name in names))))
+    late = WantedAccount("late", (hook(),), (WantedSubscription("all", ("hook",), When()),))
+    await store.run(lambda db: subscribe(db, late, now=NOW + timedelta(seconds=1)))
+
+    first = await store.read(lambda db: accounts.audience(db, after=None, until=NOW, limit=3))
+    rest = await store.read(lambda db: accounts.audience(db, after=first[-1], until=NOW, limit=3))
+
+    assert names == [one.id for one in (*first, *rest)]
+    pointing = await store.read(lambda db: accounts.subscriptions_of(db, first[0], first[-1], until=NOW))
+    assert [(one, "all") for one in first] == [(one.destination, one.id) for one in pointing]
+
+
+async def test_a_destination_added_to_an_old_subscription_hears_nothing_of_before(store: Store) -> None:
+    await store.run(subscribe)
+    await store.run(lambda db: subscribe(db, account(hook(), hook("pager")), now=NOW + timedelta(seconds=1)))
+
+    assert [one.id for one in await store.read(lambda db: accounts.audience(db, after=None, until=NOW, limit=9))] == ["hook"]

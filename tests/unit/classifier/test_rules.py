@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from schemas.config import rule as rule_schema
+from schemas.config.rule import Rule
+from services.classifier.classify import classify
+from services.classifier.rules import Ruleset, load_ruleset, openers, run_examples
+from services.runtime.config_files import ConfigDir
+from services.runtime.errors import Misconfigured
+from tests import make
+
+RULE = """
+rules:
+  - id: quota-lapses
+    title: A quota lapses
+    owner: tests
+    status: {status}
+    when: {when}
+    verdict: alert
+    examples:
+      - {{text: The chip quota for Nvidia lapses in China, fires: yes}}
+      - {{text: The chip quota for Nvidia stays in China, fires: no}}
+"""
+
+
+def overlay(directory: Path, cache: ConfigDir, when: str = "{phrase: quota for Nvidia lapses}", status: str = "active") -> ConfigDir:
+    rules = directory / "rules"
+    rules.mkdir(exist_ok=True)
+    (rules / "ours.yaml").write_text(RULE.format(when=when, status=status), "utf-8")
+    return ConfigDir(directory, cache=cache._cache)
+
+
+def test_every_shipped_rule_fires_on_its_examples_and_not_on_its_near_misses(ruleset: Ruleset) -> None:
+    failures = list(run_examples(ruleset, lambda item: {hit.id for hit in classify(item, ruleset).rules}))
+
+    assert failures == []
+
+
+def test_every_shipped_rule_is_shown_in_english_chinese_and_another_language(ruleset: Ruleset) -> None:
+    for rule in ruleset.rules:
+        texts = [f"{example.title or ''}{example.text}" for example in rule.examples if example.fires]
+
+        assert any(text.isascii() for text in texts), rule.id
+        assert any("\u4e00" <= char <= "\u9fff" for text in texts for char in text), rule.id
+        assert len(texts) >= 3, rule.id
+
+
+def test_a_rule_of_the_team_stands_beside_the_shipped_ones(tmp_path: Path, shipped: ConfigDir, ruleset: Ruleset) -> None:
+    ours = load_ruleset(overlay(tmp_path, shipped), now=make.NOW)
+
+    assert {rule.id for rule in ours.rules} == {rule.id for rule in ruleset.rules} | {"quota-lapses"}
+    assert ours.hash != ruleset.hash
+    assert list(run_examples(ours, lambda item: {hit.id for hit in classify(item, ours).rules})) == []
+
+
+def test_the_example_in_the_schema_is_a_rule_that_works(tmp_path: Path, shipped: ConfigDir) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "ours.yaml").write_text(dedent(rule_schema.__doc__ or "").partition("\n\n")[2], "utf-8")
+    ours = load_ruleset(ConfigDir(tmp_path, cache=shipped._cache), now=make.NOW)
+
+    assert "vague-countermeasures" in {rule.id for rule in ours.rules}
+    assert list(run_examples(ours, lambda item: {hit.id for hit in classify(item, ours).rules})) == []
+
+
+def test_a_retired_rule_is_not_loaded(tmp_path: Path, shipped: ConfigDir) -> None:
+    ours = load_ruleset(overlay(tmp_path, shipped, status="retired"), now=make.NOW)
+
+    assert "quota-lapses" not in {rule.id for rule in ours.rules}
+
+
+def test_the_same_files_give_the_same_hash(shipped: ConfigDir, ruleset: Ruleset) -> None:
+    assert load_ruleset(shipped, now=make.NOW).hash == ruleset.hash
+
+
+def test_a_failing_example_is_named(tmp_path: Path, shipped: ConfigDir) -> None:
+    ours = load_ruleset(overlay(tmp_path, shipped, when="{phrase: never said}"), now=make.NOW)
+
+    failures = list(run_examples(ours, lambda item: {hit.id for hit in classify(item, ours).rules}))
+
+    assert [(failure.rule, failure.expected) for failure in failures] == [("quota-lapses", True)]
+
+
+@pytest.mark.parametrize(
+    ("when", "problem"),
+    [
+        ("{term: export_contrl}", "'export_contrl'"),
+        ("{near: {terms: [licence, licens]}}", "'licens'"),
+        ("{regex: '(a'}", "RE2 refuses it"),
+        ("{regex: '(a{1000}){1000}'}", "RE2 refuses it"),
+        ("{regex: 'a*'}", "matches the empty text"),
+        ("{}", "found nothing"),
+        ("{trem: licence}", "unknown key"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused_with_its_place(tmp_path: Path, shipped: ConfigDir, when: str, problem: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load_ruleset(overlay(tmp_path, shipped, when=when), now=make.NOW)
+
+    assert len(refused.value.problems) == 1
+    assert problem in refused.value.problems[0]
+    assert "ours.yaml:" in refused.value.problems[0]
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path, shipped: ConfigDir) -> None:
+    config = overlay(tmp_path, shipped, when="{trem: licence}")
+    (tmp_path / "lexicon").mkdir()
+    (tmp_path / "lexicon" / "ours.yaml").write_text("concepts: {chip: 1}\n", "utf-8")
+
+    with pytest.raises(Misconfigured) as refused:
+        load_ruleset(config, now=make.NOW)
+
+    assert len(refused.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("lexicon", "problem"),
+    [
+        ("concepts: {quota: {kind: subject, terms: {en: ['*']}}}", "does not start with letters"),
+        ("instruments: {law: {literals: [law], pattern: '(', id: '{0}'}}", "RE2 refuses the pattern"),
+        ("concepts: {CN: {kind: subject, terms: {en: [quota]}}}", "CN stands for two things"),
+        ("gate: {groups: [[subject]]}", "gate stands in 2 files"),
+    ],
+)
+def test_a_lexicon_that_cannot_work_is_refused(tmp_path: Path, shipped: ConfigDir, lexicon: str, problem: str) -> None:
+    (tmp_path / "lexicon").mkdir()
+    (tmp_path / "lexicon" / "ours.yaml").write_text(lexicon, "utf-8")
+
+    with pytest.raises(Misconfigured, match=problem):
+        load_ruleset(ConfigDir(tmp_path, cache=shipped._cache), now=make.NOW)
+
+
+def test_a_gate_of_unknown_concepts_is_refused(tmp_path: Path, shipped: ConfigDir) -> None:
+    (tmp_path / "lexicon").mkdir()
+    (tmp_path / "lexicon" / "gate.yaml").write_text("gate: {groups: [[subjct]]}", "utf-8")
+
+    with pytest.raises(Misconfigured, match="'subjct'"):
+        load_ruleset(ConfigDir(tmp_path, cache=shipped._cache), now=make.NOW)
+
+
+def test_an_id_that_stands_twice_is_refused(tmp_path: Path, shipped: ConfigDir) -> None:
+    config = overlay(tmp_path, shipped)
+    (tmp_path / "rules" / "more.yaml").write_text((tmp_path / "rules" / "ours.yaml").read_text("utf-8"), "utf-8")
+
+    with pytest.raises(Misconfigured, match="stands in more\\.yaml too"):
+        load_ruleset(config, now=make.NOW)
+
+
+def test_a_rule_without_a_near_miss_is_not_finished(tmp_path: Path, shipped: ConfigDir) -> None:
+    config = overlay(tmp_path, shipped)
+    path = tmp_path / "rules" / "ours.yaml"
+    path.write_text(path.read_text("utf-8").replace("fires: no", "fires: yes"), "utf-8")
+
+    with pytest.raises(Misconfigured, match="one that does not"):
+        load_ruleset(config, now=make.NOW)
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ({"phrase": "a"}, {"a"}),
+        ({"any": [{"phrase": "a"}, {"phrase": "b"}]}, {"a", "b"}),
+        ({"any": [{"phrase": "a"}, {"term": "licence"}]}, set()),
+        ({"all": [{"phrase": "a"}, {"term": "licence"}]}, set()),
+        ({"all": [{"phrase": "a"}, {"language": ["en"]}]}, {"a"}),
+        ({"none": [{"phrase": "a"}]}, set()),
+    ],
+)
+def test_a_phrase_opens_the_gate_where_the_rule_cannot_fire_without_it(when: dict[str, object], expected: set[str]) -> None:
+    rule = Rule.model_validate({"id": "some-rule", "title": "t", "owner": "o", "when": when})
+
+    assert openers([rule]) == expected

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from schemas.events.news import NewsItem
+from schemas.events.signal import PolicySignal
+from schemas.topics import NEWS_ITEMS, POLICY_SIGNALS
+from services.classifier.judge import Judge
+from services.classifier.metrics import ClassifierMetrics
+from services.classifier.rules import Ruleset
+from services.classifier.service import build
+from services.classifier.settings import ClassifierSettings
+from services.runtime import codec
+from services.runtime.broker import Record
+from services.runtime.config_files import ConfigDir
+from services.runtime.errors import Malformed, Misconfigured
+from services.runtime.service import Service
+from services.runtime.worker import WorkerSettings
+from tests import fakes, make
+
+ALERT = "The US Commerce Department has lifted the export ban on Nvidia H20 chips to China, it announced on Monday"
+OFF_TOPIC = "The museum opens a new wing in spring"
+
+
+def record_of(item: NewsItem, **fields: object) -> Record:
+    return make.record(item, topic=NEWS_ITEMS, key=item.id, **fields)
+
+
+def item(text: str, **fields: object) -> NewsItem:
+    return make.news_item(title=None, text=text, **fields)
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def judge(ruleset: Ruleset, registry: CollectorRegistry) -> Judge:
+    return Judge(ruleset, clock=fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=ClassifierSettings().turn)
+
+
+def signals(records: Sequence[Record]) -> list[PolicySignal]:
+    return [codec.decode(record, PolicySignal) for record in records]
+
+
+async def test_an_alert_goes_on_with_the_item_and_the_rule_set(judge: Judge) -> None:
+    news = item(ALERT)
+
+    (record,) = await judge.handle([record_of(news)])
+
+    (signal,) = signals([record])
+    assert (record.topic, record.key) == (POLICY_SIGNALS.name, news.id.encode())
+    assert (signal.verdict, signal.item, signal.ruleset) == ("alert", news.header(), judge.ruleset.hash)
+    assert signal.facts.imposers == ("US",)
+    assert all(one.text == news.text[one.start : one.end] for one in signal.evidence)
+
+
+async def test_no_is_counted_and_goes_no_further(judge: Judge, registry: CollectorRegistry) -> None:
+    assert await judge.handle([record_of(item(OFF_TOPIC))]) == []
+    assert registry.get_sample_value("chipwire_classifier_verdicts_total", {"verdict": "no"}) == 1
+
+
+@pytest.mark.parametrize("mark", ["revised", "replay"])
+async def test_no_goes_on_where_it_may_replace_an_earlier_verdict(judge: Judge, registry: CollectorRegistry, mark: str) -> None:
+    (signal,) = signals(await judge.handle([record_of(item(OFF_TOPIC, **{mark: True}))]))
+
+    assert signal.verdict == "no"
+    assert registry.get_sample_value("chipwire_classifier_replaced_total") == 1
+
+
+async def test_the_same_revision_and_rule_set_give_the_same_signal_id(judge: Judge) -> None:
+    news = record_of(item(ALERT))
+
+    first, again, changed = [signals(await judge.handle([record]))[0] for record in (news, news, record_of(item(f"{ALERT} again")))]
+
+    assert first.id == again.id
+    assert first.id != changed.id
+
+
+async def test_the_trace_of_the_item_goes_on(judge: Judge) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+    (record,) = await judge.handle([record_of(item(ALERT), headers=(("traceparent", trace.encode()),))])
+
+    assert (record.header("traceparent") or "").split("-")[1] == "0af7651916cd43dd8448eb211c80319c"
+
+
+async def test_a_batch_is_all_or_nothing(judge: Judge, registry: CollectorRegistry) -> None:
+    with pytest.raises(Malformed):
+        await judge.handle([record_of(item(ALERT)), make.record(b"{}", topic=NEWS_ITEMS)])
+
+    assert registry.get_sample_value("chipwire_classifier_verdicts_total", {"verdict": "alert"}) == 0
+
+
+async def test_a_batch_is_judged_by_one_rule_set_whatever_is_loaded_meanwhile(ruleset: Ruleset, registry: CollectorRegistry) -> None:
+    judge = Judge(ruleset, clock=fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=-ClassifierSettings().turn)  # a turn after every item
+    other = make_other(ruleset)
+    batch = asyncio.create_task(judge.handle([record_of(item(f"{ALERT} {number}")) for number in range(5)]))
+    await asyncio.sleep(0)
+
+    judge.use(other)
+
+    assert {signal.ruleset for signal in signals(await batch)} == {ruleset.hash}
+    assert {signal.ruleset for signal in signals(await judge.handle([record_of(item(ALERT))]))} == {"other"}
+
+
+def make_other(ruleset: Ruleset) -> Ruleset:
+    return Ruleset(ruleset.terms, ruleset.rules, ruleset.tables, "other", ruleset.activated_at)
+
+
+def service(config: ConfigDir, registry: CollectorRegistry, broker: fakes.FakeBroker) -> Service:
+    return build(ClassifierSettings(), broker, clock=fakes.FakeClock(), registry=registry, http=None, config=config)  # type: ignore[arg-type] it asks nobody
+
+
+async def test_items_become_signals_until_it_is_told_to_stop(shipped: ConfigDir, registry: CollectorRegistry) -> None:
+    broker = fakes.FakeBroker()
+    await broker.publish([record_of(item(OFF_TOPIC)), record_of(item(ALERT))])
+    stop = asyncio.Event()
+    running = asyncio.create_task(service(shipped, registry, broker).tasks["classifier"](stop))
+
+    async with asyncio.timeout(10):
+        signal = await anext(aiter(broker.read(POLICY_SIGNALS, follow=True)))
+        stop.set()
+        await running
+
+    assert codec.decode(signal, PolicySignal).verdict == "alert"
+
+
+async def test_a_reload_takes_what_changed_and_keeps_the_last_good_set(tmp_path: Path, shipped: ConfigDir, registry: CollectorRegistry) -> None:
+    running = service(ConfigDir(tmp_path, cache=shipped._cache), registry, fakes.FakeBroker())
+    assert running.reload is not None
+    (before,) = loaded(registry)
+
+    await running.reload()
+    assert loaded(registry) == [before]
+
+    (tmp_path / "lexicon").mkdir()
+    (tmp_path / "lexicon" / "ours.yaml").write_text("concepts: {quota: {kind: subject, terms: {en: [quota]}}}\n", "utf-8")
+    await running.reload()
+    (after,) = loaded(registry)
+    assert after != before
+
+    (tmp_path / "lexicon" / "ours.yaml").write_text("concepts: {quota: 7}\n", "utf-8")
+    with pytest.raises(Misconfigured, match="ours\\.yaml:1"):
+        await running.reload()
+    assert loaded(registry) == [after]
+
+
+def loaded(registry: CollectorRegistry) -> list[str]:
+    return [sample.labels["ruleset"] for metric in registry.collect() if metric.name == "chipwire_classifier_ruleset_info" for sample in metric.samples]
+
+
+def test_it_does_not_start_on_rules_it_cannot_read(tmp_path: Path, shipped: ConfigDir, registry: CollectorRegistry) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "ours.yaml").write_text("rules: nothing\n", "utf-8")
+
+    with pytest.raises(Misconfigured, match="ours\\.yaml:1"):
+        service(ConfigDir(tmp_path, cache=shipped._cache), registry, fakes.FakeBroker())
+
+
+def test_its_settings_are_those_of_a_consumer_and_its_own() -> None:
+    assert ClassifierSettings.variable("turn") == "CHIPWIRE_CLASSIFIER_TURN"
+    assert isinstance(ClassifierSettings().worker, WorkerSettings)

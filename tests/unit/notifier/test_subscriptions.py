@@ -1,0 +1,116 @@
+"""Reading subscriptions.yaml with what it refers to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from schemas.config.template import Template
+from services.notifier import subscriptions
+from services.notifier.settings import NotifierSettings
+from services.runtime.config_files import ConfigDir
+from services.runtime.errors import Misconfigured
+from services.store.engine import Store
+from tests.alerting import SECRET
+
+ROOT = Path(__file__).parents[3]
+
+ONE = """\
+accounts:
+  - id: desk
+    destinations:
+      - id: hook
+        webhook: {url: "https://example.com/h", %s}
+    subscriptions:
+      - {id: all, to: [hook], language: sw}
+"""
+
+
+def written(directory: Path, reference: str) -> Path:
+    path = directory / "subscriptions.yaml"
+    path.write_text(ONE % reference, "utf-8")
+    return path
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_the_example_in_the_documentation_is_right(tmp_path: Path) -> None:
+    (tmp_path / "tickets.secret").write_text(SECRET + "\n")
+    copy = tmp_path / "subscriptions.yaml"
+    copy.write_text((ROOT / "docs/howto/subscriptions.yaml").read_text("utf-8"), "utf-8")
+
+    (account,) = subscriptions.read(copy, {"ARCHIVE_HOOK_SECRET": SECRET})
+
+    assert {one.id: one.kind for one in account.destinations} == {
+        "tickets": "webhook",
+        "archive": "webhook",
+        "ana": "email",
+        "screen": "terminal",
+        "log": "file",
+    }
+    assert [one.secret for one in account.destinations] == [SECRET, SECRET, None, None, None]
+    assert [one.id for one in account.subscriptions] == ["flagship", "our-products", "easings-for-china", "everything"]
+
+
+def test_a_secret_is_found_beside_the_file_or_in_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "hook.secret").write_text(f"{SECRET}\n")
+
+    beside = subscriptions.read(written(tmp_path, "secret_file: hook.secret"), {})
+    around = subscriptions.read(written(tmp_path, "env: HOOK"), {"HOOK": SECRET})
+
+    assert beside == around
+    assert beside[0].destinations[0].secret == SECRET
+
+
+@pytest.mark.parametrize(
+    ("reference", "environ", "said"),
+    [
+        ("secret_file: hook.secret", {}, "hook.secret is not there; expected it to hold the secret of the webhook"),
+        ("env: HOOK", {}, "the variable HOOK is not there"),
+        ("env: HOOK", {"HOOK": "whsec_short"}, "the variable HOOK holds no secret; expected whsec_ and base64 of 24 to 64 random bytes"),
+        ("env: HOOK", {"HOOK": "secret-in-clear"}, "the variable HOOK holds no secret"),
+        ("secret: x", {}, "secret"),
+    ],
+)
+def test_a_secret_that_cannot_be_used_is_told_with_its_place_and_without_its_words(tmp_path: Path, reference: str, environ: dict[str, str], said: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        subscriptions.read(written(tmp_path, reference), environ)
+
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{tmp_path}/subscriptions.yaml:5:") or "subscriptions.yaml:5:" in problem
+    assert said in problem
+    assert not any(value in problem for value in environ.values())
+
+
+def test_a_team_without_subscriptions_has_none(tmp_path: Path) -> None:
+    assert subscriptions.of_team(ConfigDir(), {}) == ()
+    assert subscriptions.of_team(ConfigDir(tmp_path), {}) == ()
+
+
+def test_a_language_without_templates_is_told(tmp_path: Path) -> None:
+    wanted = subscriptions.read(written(tmp_path, "env: HOOK"), {"HOOK": SECRET})
+
+    assert "asks for 'sw'" in subscriptions.without_template(wanted, {"en": Template.model_construct()})[0]
+    assert subscriptions.without_template(wanted, {"sw": Template.model_construct()}) == []
+
+
+async def test_keys_are_made_once_beside_the_database_and_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    async with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
+        sealed = subscriptions.open_keys(NotifierSettings(), store).encrypt("https://example.com")
+
+        assert subscriptions.open_keys(NotifierSettings(), store).decrypt(sealed) == "https://example.com"
+        assert subscriptions.outbox_of(NotifierSettings(), store) == tmp_path / "outbox"
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o600
+    assert [name for name in names(tmp_path) if "keys" in name] == ["keys"]
+
+
+async def test_postgresql_needs_a_keys_file_that_is_there(tmp_path: Path) -> None:
+    async with Store.open("postgresql://nobody@127.0.0.1:1/none") as store:
+        with pytest.raises(Misconfigured, match="CHIPWIRE_NOTIFIER_KEYS_FILE is not set"):
+            subscriptions.open_keys(NotifierSettings(), store)
+        with pytest.raises(Misconfigured, match="cannot be read"):
+            subscriptions.open_keys(NotifierSettings(keys_file=tmp_path / "missing"), store)
+    assert names(tmp_path) == [], "nothing is made: another notifier's keys are the right ones"
