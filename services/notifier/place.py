@@ -228,15 +228,19 @@ class _Batch:
 
 
 def _newest(signals: Iterable[PolicySignal], standing: dict[str, kept.Standing]) -> list[PolicySignal]:
-    """One verdict for each item: the newest, where it is newer than the one that stands. The same again is not newer."""
+    """One verdict for each item: the newest, where it is newer than the one that stands. The same again is not newer.
+
+    In the order in which the world told it, so that a batch in which partitions mix does not place a reversal before what it reverses.
+    """
     newest: dict[str, PolicySignal] = {}
     for signal in signals:
         known = newest.get(signal.item.id)
         if known is None or _order(signal) > _order(known):
             newest[signal.item.id] = signal
-    return [
+    fresh = (
         signal for item, signal in newest.items() if item not in standing or _order(signal) > (standing[item].observed_at, standing[item].ruleset_activated_at)
-    ]
+    )
+    return sorted(fresh, key=lambda signal: signal.item.published.at if signal.item.published else signal.item.observed_at)
 
 
 def _order(signal: PolicySignal) -> tuple[datetime, datetime]:
