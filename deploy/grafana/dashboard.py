@@ -1,4 +1,4 @@
-"""Writes `dashboards/line.json`: the whole line on one page, from the source to the receiver. `python deploy/grafana/dashboard.py`"""  # noqa: INP001 a script, no package
+"""Writes `dashboards/line.json`: the whole line on one page, from the source to the receiver: `python -m deploy.grafana.dashboard`"""  # noqa: INP001 a script, no package
 
 from __future__ import annotations
 

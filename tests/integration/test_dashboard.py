@@ -208,7 +208,7 @@ def test_what_is_summed_by_a_label_has_that_label_and_the_legend_names_no_other(
 
 
 def test_the_committed_dashboard_is_what_the_script_makes() -> None:
-    assert dashboard.build() == dashboard.PATH.read_text("utf-8"), "run: python deploy/grafana/dashboard.py"
+    assert dashboard.build() == dashboard.PATH.read_text("utf-8"), "run: python -m deploy.grafana.dashboard"
 
 
 def test_the_dashboard_shows_every_stage_of_the_line() -> None:
