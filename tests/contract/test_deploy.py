@@ -28,7 +28,6 @@ from services.notifier.settings import NotifierSettings
 from services.runtime.config_files import ConfigDir
 from services.runtime.settings import SECRETS_DIR, RuntimeSettings
 from services.store.secrets import open_cipher
-from tests.servers import kafka as kafka_server
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -286,22 +285,6 @@ def test_kafka_is_the_version_that_the_tests_run_on() -> None:
 
     assert tested is not None
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{tested[1]}"
-
-
-@pytest.mark.kafka
-def test_a_real_kafka_starts_with_these_settings(kafka: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = {name.removeprefix("KAFKA_").lower().replace("_", "."): value for name, value in SERVICES["kafka"]["environment"].items() if name[:6] == "KAFKA_"}
-    del written["heap.opts"]
-    here = "\n".join(f"{name}={value}" for name, value in written.items()) + "\n"
-    for inside, outside in (("kafka:9092", ":9092"), ("kafka:9093", ":9093"), (":9092", "127.0.0.1:{port}"), (":9093", "127.0.0.1:{controller}")):
-        here = here.replace(inside, outside)
-    monkeypatch.setattr(kafka_server, "_PROPERTIES", here.replace("/var/lib/kafka/data", "{directory}/data"))
-    server = kafka_server.KafkaServer(tmp_path, kafka_server.jars())
-
-    try:
-        server.create()  # returns when it answers our client
-    finally:
-        server.stop()
 
 
 @contextmanager

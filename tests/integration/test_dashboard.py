@@ -188,19 +188,20 @@ def nodes(expr: promql_parser.Expr) -> list[Any]:
 def test_every_metric_and_label_asked_for_is_exported_by_the_line(line: Line, question: Question) -> None:
     asked = [selector for selector in selectors(question.parsed) if selector.name not in MADE_BY_PROMETHEUS]
 
-    assert [selector.name for selector in asked if selector.name not in line.samples] == []
+    assert [str(selector.name) for selector in asked if selector.name not in line.samples] == []
     for selector in asked:
         own = {matcher.name: matcher.value for matcher in selector.matchers.matchers if matcher.name not in TARGET_LABELS}
-        assert any(own.items() <= labels.items() for labels in line.samples[selector.name]), f"no sample of {selector.name} has {own}"
+        assert any(own.items() <= labels.items() for labels in line.samples[str(selector.name)]), f"no sample of {selector.name} has {own}"
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.where)
 def test_what_is_summed_by_a_label_has_that_label_and_the_legend_names_no_other(line: Line, question: Question) -> None:
     kept = set(TARGET_LABELS)
-    for aggregate in (node for node in nodes(question.parsed) if isinstance(node, promql_parser.AggregateExpr) and node.modifier):
+    for aggregate in (node for node in nodes(question.parsed) if isinstance(node, promql_parser.AggregateExpr)):
+        by = set(aggregate.modifier.labels) if aggregate.modifier else set()
         for selector in selectors(aggregate.expr):
-            assert set(aggregate.modifier.labels) <= line.labels(str(selector.name))
-        kept |= set(aggregate.modifier.labels)
+            assert by <= line.labels(str(selector.name))
+        kept |= by
 
     named = set(re.findall(r"\{\{ ?(?:\$labels\.)?(\w+)", question.legend))
 
