@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from services import app
 from tests.servers import kafka as kafka_server
 from tests.servers.mail import mailbox
+from tests.servers.missing import not_available
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -35,7 +36,7 @@ def compose_kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
     try:
         jars = kafka_server.jars()
     except kafka_server.NotAvailable as exc:
-        pytest.skip(f"real Kafka not available: {exc}")
+        not_available("Kafka", exc)
     monkeypatch.setattr(kafka_server, "_PROPERTIES", properties())
     server = kafka_server.KafkaServer(tmp_path / "kafka", jars)
     try:

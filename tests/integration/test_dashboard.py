@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
 from deploy.grafana import dashboard
+from tests.servers.missing import needs
 from tests.servers.webhooks import receiving
 
 ROOT = Path(__file__).parents[2]
@@ -219,8 +219,8 @@ def test_the_dashboard_shows_every_stage_of_the_line() -> None:
         assert any(name.startswith(prefix) for name in asked)
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool not available here: install Prometheus to run the tests of the alert rules")
 def test_each_alert_fires_when_it_should(tmp_path: Path) -> None:
+    needs("promtool", "Prometheus")
     folder = DEPLOY / "prometheus"
     tested = set(re.findall(r'alertname(?:: |=")(\w+)', (folder / "rules.test.yml").read_text()))
 
@@ -232,8 +232,8 @@ def test_each_alert_fires_when_it_should(tmp_path: Path) -> None:
     assert {question.where for question in alerts()} == tested
 
 
-@pytest.mark.skipif(not shutil.which("prometheus"), reason="Prometheus not available here: install it to run the dashboard's queries for real")
 def test_a_real_prometheus_answers_every_panel(line: Line, tmp_path: Path) -> None:
+    needs("prometheus", "Prometheus")
     with prometheus(line.port, tmp_path) as port:
         until(lambda: ask(port, 'sum(count_over_time(up{job="chipwire"}[1m])) >= 4') != [])
 
