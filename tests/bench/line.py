@@ -9,7 +9,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,10 @@ class Line:
     store: Store
     arrivals: Arrivals
     http: aiohttp.ClientSession
+
+    def each(self, look: Callable[[Running], float]) -> dict[str, float]:
+        """A look at each process, by name."""
+        return {process.name: look(process) for process in self.processes.values()}
 
     async def push(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Returns when the ingester has them."""
@@ -125,6 +129,8 @@ class Figures:
     singles: Sequence[float]
     missed: int
     megabytes: Mapping[str, float]
+    microseconds: Mapping[str, float]
+    """CPU time an item by process: what others do on the machine changes it little."""
 
 
 async def one_run(setting: Setting, line: Line) -> Figures:
@@ -135,10 +141,10 @@ async def one_run(setting: Setting, line: Line) -> Figures:
     if not singles:
         raise RuntimeError("no alert arrived at the webhook")
     await line.drained(len(pushes))
-    before = line.arrivals.count
+    before, used = line.arrivals.count, line.each(Running.cpu_seconds)
     rate = await through(line, setting.news, len(pushes))
-    megabytes = {process.name: process.megabytes() for process in line.processes.values()}
-    return Figures(rate, line.arrivals.count - before, singles, len(pushes) - len(singles), megabytes)
+    microseconds = {name: (seconds - used[name]) / len(setting.news.pushes) * 1e6 for name, seconds in line.each(Running.cpu_seconds).items()}
+    return Figures(rate, line.arrivals.count - before, singles, len(pushes) - len(singles), line.each(Running.megabytes), microseconds)
 
 
 async def told_after(line: Line, item: Mapping[str, Any]) -> float | None:
@@ -168,13 +174,14 @@ def rows(name: str, figures: Sequence[Figures], baseline: Row, parts: str, note:
     missed = sum(one.missed for one in figures)
     taken = [[seconds * 1000 for seconds in one.singles] for one in figures]
     p50, p99 = (series([percentile(values, percent) for values in taken], "ms") for percent in (50, 99))
+    cpu = ", ".join(f"{process} {series([one.microseconds[process] for one in figures], 'µs')}" for process in figures[0].microseconds)
     count = f"{len(taken[0])} single items a run on an idle line" + (f", {missed} NOT TOLD" if missed else "")
     memory = [
         Row(f"{name}: memory of {process} after the load", series([one.megabytes[process] for one in figures], "MB"), target=150)
         for process in figures[0].megabytes
     ]
     return [
-        Row(f"{name}: push → all told", rates, baseline.ours, baseline.what, 3_000, f"{parts}; {figures[0].told} webhooks; {note}"),
+        Row(f"{name}: push → all told", rates, baseline.ours, baseline.what, 3_000, f"{parts}; {figures[0].told} webhooks; {note}; CPU an item: {cpu}"),
         Row(f"{name}: push → webhook accepted, p50", p50, note=count),
         Row(f"{name}: push → webhook accepted, p99", p99, target=250),
         *memory,

@@ -38,6 +38,11 @@ class Running:
             families = text_string_to_metric_families(answer.read().decode())
             return {":".join([one.name, *filter(None, [one.labels.get("outcome")])]): one.value for family in families for one in family.samples}
 
+    def cpu_seconds(self) -> float:
+        """CPU time used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def megabytes(self) -> float:
         """Resident memory now."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
