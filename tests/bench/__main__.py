@@ -1,4 +1,4 @@
-"""Speed and memory, each figure beside a baseline of the same run: `python -m tests.bench [--news FILE.jsonl[.gz]] [--only NAME ...] [--quick]`.
+"""Speed and memory, each figure beside a baseline of the same run: `python -m tests.bench [--news FILE.jsonl[.gz]] [--only NAME ...] [--runs N] [--quick]`.
 
 Prints one table. Judges nothing: a missed target is shown, and the exit code is 0.
 """
@@ -48,7 +48,7 @@ def main() -> None:
     for name in asked.only or MEASURES:
         with tempfile.TemporaryDirectory(prefix="chipwire-bench-") as directory, progress.status(f"measuring {name} ..."):
             try:
-                rows += asyncio.run(_measured(MEASURES[name], Setting(news, Path(directory), asked.quick)))
+                rows += asyncio.run(_measured(MEASURES[name], Setting(news, Path(directory), asked.quick, asked.runs or (1 if asked.quick else 3))))
             except LeftOut as why:
                 progress.print(f"{name} is left out: {why}")
     screen.print(table(rows, title=f"chipwire bench · news: {news.origin} ({len(news.pushes):,} items)", caption=circumstances(before, quick=asked.quick)))
@@ -62,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--news", type=Path, default=Path(named) if named else None, help=told, metavar="FILE")
     parser.add_argument("--only", nargs="+", choices=list(MEASURES), help="measure only these", metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="small and once: shows that it works, and no figures to quote")
+    parser.add_argument("--runs", type=int, help="how often to take each figure; three times by default")
     return parser.parse_args()
 
 

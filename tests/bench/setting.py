@@ -17,11 +17,8 @@ class Setting:
     news: News
     directory: Path
     quick: bool = False
-
-    @property
-    def runs(self) -> int:
-        """How often a figure is taken."""
-        return 1 if self.quick else 3
+    runs: int = 3
+    """How often a figure is taken."""
 
     def size(self, usual: int) -> int:
         """How much of something: a twentieth when it has to be quick."""
