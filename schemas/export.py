@@ -1,6 +1,7 @@
 """Writes the JSON Schema of every contract to `schemas/jsonschema/`: `python -m schemas.export` (or `make schemas`).
 
-What is committed there is what others build on; a test says when it is out of date. `schemas/examples/` holds one example of each, written by hand and tested.
+What is committed there is what others build on, and what an editor completes hand-written files with; a test says when it is out of date.
+Each has an example, written by hand and tested: in `schemas/examples/`, and for files that people write, with comments, in `docs/howto/`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from schemas.api.push import PushAnswer, PushedItem, PushProblem
 from schemas.api.webhook import WebhookAlert
+from schemas.config.lexicon import LexiconFile
+from schemas.config.rule import RuleFile
+from schemas.config.source import Source
+from schemas.config.subscriptions import Subscriptions
+from schemas.config.template import Template
 from schemas.events.event import PolicyEvent
 from schemas.events.news import NewsItem
 from schemas.events.signal import PolicySignal
@@ -23,8 +30,25 @@ CONTRACTS: Mapping[str, type[BaseModel]] = {
     "events/policy-signal.v1": PolicySignal,
     "events/policy-event.v1": PolicyEvent,
     "api/policy-alert.v1": WebhookAlert,
+    "api/pushed-item.v1": PushedItem,
+    "api/push-answer.v1": PushAnswer,
+    "api/push-problem.v1": PushProblem,
+    "config/source.v1": Source,
+    "config/rules.v1": RuleFile,
+    "config/lexicon.v1": LexiconFile,
+    "config/subscriptions.v1": Subscriptions,
+    "config/template.v1": Template,
 }
 """File name to model. The names are public."""
+
+HAND_WRITTEN: Mapping[str, str] = {
+    "config/source.v1": "docs/howto/source.yaml",
+    "config/rules.v1": "docs/howto/rule.yaml",
+    "config/lexicon.v1": "docs/howto/lexicon.yaml",
+    "config/subscriptions.v1": "docs/howto/subscriptions.yaml",
+    "config/template.v1": "services/notifier/templates/en.yaml",
+}
+"""Where the example of a hand-written file stands, with its comments."""
 
 
 def schema_of(name: str) -> str:
@@ -39,7 +63,7 @@ def schema_path(name: str) -> Path:
 
 
 def example_path(name: str) -> Path:
-    return HERE / "examples" / f"{name}.json"
+    return HERE.parent / HAND_WRITTEN[name] if name in HAND_WRITTEN else HERE / "examples" / f"{name}.json"
 
 
 def main() -> None:

@@ -19,7 +19,9 @@ import re
 from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from schemas.config.base import Config
 from schemas.events.signal import ACTIONS, DIRECTIONS, STAGES
@@ -54,6 +56,12 @@ class Condition(Config):
     not_: tuple[Value, ...] | None = Field(default=None, alias="not", min_length=1, description="None of these.")
     gte: Value | None = Field(default=None, description="At least this.")
     exists: bool | None = Field(default=None, description="Whether the event has the field at all.")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """With the shorthand that `_from_shorthand` reads: a value alone, or a list."""
+        value = {"type": ["string", "number", "boolean"]}
+        return {"anyOf": [handler(core_schema), value, {"type": "array", "items": value, "minItems": 1}]}
 
     @model_validator(mode="before")
     @classmethod

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 from schemas.events.event import PolicyEvent
 from schemas.events.news import NewsItem
@@ -18,7 +19,8 @@ from services.evaluation.measures import Score
 from services.notifier import threads as notifier
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-LABELS = ("action", "direction", "stage", "targets", "products")
+VALUES = ("action", "direction", "stage")
+LISTS = ("targets", "products")
 RISING = ("rumour", "reported", "proposed", "announced", "published", "in_force")
 
 
@@ -125,12 +127,15 @@ def to_signal(one: Judged) -> PolicySignal:
 
 
 def with_gold(one: Judged) -> Judged:
-    """The same with class and labelled facts from the data, so that threading is measured alone."""
-    facts = one.verdict.facts.model_dump() | {name: value for name in LABELS if (value := getattr(one.line, name))}
-    if one.line.imposer:
-        facts["imposers"] = (one.line.imposer, *(state for state in one.verdict.facts.imposers if state != one.line.imposer))
-    verdict = Verdict(one.line.gold or "no", one.verdict.score, one.verdict.language, Facts.model_validate(facts), one.verdict.evidence)
-    return Judged(one.line, one.item, verdict)
+    """The same with class and labelled facts from the data, so that threading is measured alone. On an alert an empty list is a label too."""
+    line, found = one.line, one.verdict
+    labels: dict[str, Any] = {name: value for name in VALUES if (value := getattr(line, name)) is not None}
+    if line.gold == "alert":
+        labels |= {name: getattr(line, name) for name in LISTS}
+    if line.imposer:
+        labels["imposers"] = (line.imposer, *(state for state in found.facts.imposers if state != line.imposer))
+    facts = Facts.model_validate(found.facts.model_dump() | labels)
+    return Judged(line, one.item, Verdict(line.gold or "no", found.score, found.language, facts, found.evidence))
 
 
 def _told(one: Judged) -> Told:

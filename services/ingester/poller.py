@@ -153,7 +153,7 @@ class Poller:
     def _tell_unreachable(self) -> None:
         """One line for all sources that never answered, and again only when there is one more."""
         if self._unreachable - self._told:
-            log.info("sources_not_answering_yet", sources=sorted(self._unreachable), then="retried quietly")
+            log.warning("sources_not_answering_yet", sources=sorted(self._unreachable), then="retried quietly")
             self._told |= self._unreachable
 
 

@@ -40,9 +40,10 @@ from aiokafka.errors import (  # type: ignore[import-untyped]  # as above
 from aiokafka.partitioner import DefaultPartitioner  # type: ignore[import-untyped]  # as above
 
 from schemas.topics import Topic
-from services.runtime.broker import Batch, Hooks, NoHooks, Partition, Record, check
+from services.runtime.broker import Batch, Hooks, NoHooks, Partition, Record
 from services.runtime.broker_options import KafkaOptions
 from services.runtime.errors import Lost, Misconfigured, Rejected, Unavailable
+from services.runtime.limits import check
 
 T = TypeVar("T")
 
@@ -128,8 +129,7 @@ class KafkaBroker:
     def __init__(self, cluster: _Cluster, admin: Any, hooks: Hooks) -> None:
         self._cluster, self._admin, self._hooks = cluster, admin, hooks
         self._options = cluster.options
-        self._producer: Any = None
-        self._starting = asyncio.Lock()
+        self._producer = _Producer(cluster, hooks)
         self._known: frozenset[str] = frozenset()
 
     # publishing
@@ -144,10 +144,10 @@ class KafkaBroker:
         try:
             async with asyncio.timeout(self._options.publish_timeout.total_seconds()):
                 await self._must_exist({record.topic for record in records})
-                producer = await self._ready_producer()
+                producer = await self._producer.ready()
                 await self._send(producer, records)
         except TimeoutError as exc:
-            await self._drop(producer)  # it would keep these records, and the next try's, and send them all one day
+            await self._producer.drop(producer)  # it would keep these records, and the next try's, and send them all one day
             raise Unavailable(f"Kafka at {self._cluster.servers} did not confirm the records within {self._options.publish_timeout}") from exc
 
     def full(self, topic: Topic) -> bool:  # noqa: ARG002 the Protocol's signature
@@ -160,36 +160,12 @@ class KafkaBroker:
             for future in sent:
                 future.result()
         except MessageSizeTooLargeError as exc:
-            await self._drop(producer)
+            await self._producer.drop(producer)
             raise Rejected(f"Kafka refuses the records as too large; the topic's max.message.bytes must be at least {_BATCH_BYTES}") from exc
         except KafkaError as exc:
             if not exc.retriable:  # among them OutOfOrderSequenceNumber: every later send would fail too
-                await self._drop(producer)
+                await self._producer.drop(producer)
             raise Unavailable(f"Kafka did not take the records: {type(exc).__name__}") from exc
-
-    async def _ready_producer(self) -> Any:
-        async with self._starting:
-            if self._producer is None:
-                self._producer = await self._cluster.started(
-                    AIOKafkaProducer(
-                        **self._cluster.connection,
-                        acks="all",
-                        enable_idempotence=True,
-                        linger_ms=0,
-                        max_batch_size=_BATCH_BYTES,
-                        max_request_size=_BATCH_BYTES,
-                        compression_type=self._options.compression,
-                    )
-                )
-            return self._producer
-
-    async def _drop(self, producer: Any) -> None:
-        """With all that it still holds. The next `publish` makes a new one."""
-        if producer is not None and self._producer is producer:
-            self._producer = None
-            self._hooks.on_rebuild("producer")
-            logger.warning("kafka_producer_dropped")
-            await _abandoned(producer)
 
     async def _must_exist(self, topics: Iterable[str]) -> None:
         """Asking first: the library waits a whole request timeout for a topic that is not there, and some clusters create it by the way."""
@@ -243,9 +219,7 @@ class KafkaBroker:
         await self._create([topic for topic in topics if topic.name not in there])
         await self._grow([topic for topic in topics if 0 < there.get(topic.name, 0) < topic.partitions])
         await self._configure([topic for topic in topics if topic.name in there])
-        async with asyncio.timeout(self._options.start_timeout.total_seconds()):
-            while not await self._all_lead(topics):  # noqa: ASYNC110 only asking tells
-                await asyncio.sleep(0.1)
+        await _asked(self._until_all_lead(topics), self._options.start_timeout)
 
     async def ping(self) -> None:
         await self._ask(self._admin.describe_cluster())
@@ -284,6 +258,10 @@ class KafkaBroker:
     async def _partitions(self) -> dict[str, int]:
         return {topic["topic"]: len(topic["partitions"]) for topic in await self._ask(self._admin.describe_topics())}
 
+    async def _until_all_lead(self, topics: Sequence[Topic]) -> None:
+        while not await self._all_lead(topics):  # noqa: ASYNC110 only asking tells
+            await asyncio.sleep(0.1)
+
     async def _all_lead(self, topics: Sequence[Topic]) -> bool:
         """Whether every partition is there and has a leader: a new topic is not usable at once."""
         leads = {topic["topic"]: sum(partition["leader"] >= 0 for partition in topic["partitions"]) for topic in await self._ask(self._admin.describe_topics())}
@@ -293,9 +271,58 @@ class KafkaBroker:
         return await _asked(call, self._options.request_timeout)
 
     async def close(self) -> None:
-        if self._producer is not None:
-            await _finished(self._producer)
+        await self._producer.close()
         await _stopped(self._admin)
+
+
+class _Producer:
+    """The library's producer: made when it is first needed, and anew after it was dropped."""
+
+    def __init__(self, cluster: _Cluster, hooks: Hooks) -> None:
+        self._cluster, self._hooks = cluster, hooks
+        self._made: asyncio.Task[Any] | None = None
+        self._now: Any = None
+
+    async def ready(self) -> Any:
+        """Started in a task of its own: cancelled while it connects, the library leaves the connection open. Raises Unavailable."""
+        if self._made is None:
+            self._made = asyncio.create_task(self._make(), name="kafka-producer-start")
+            self._made.add_done_callback(self._forget_failure)
+        return await asyncio.shield(self._made)
+
+    async def drop(self, producer: Any) -> None:
+        """With all that it still holds."""
+        if producer is not None and self._now is producer:
+            self._made = self._now = None
+            self._hooks.on_rebuild("producer")
+            logger.warning("kafka_producer_dropped")
+            await _abandoned(producer)
+
+    async def close(self) -> None:
+        if self._made is not None:
+            await asyncio.wait([self._made])
+        if self._now is not None:
+            await _finished(self._now)
+        self._made = self._now = None
+
+    async def _make(self) -> Any:
+        self._now = await self._cluster.started(
+            AIOKafkaProducer(
+                **self._cluster.connection,
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=0,
+                max_batch_size=_BATCH_BYTES,
+                max_request_size=_BATCH_BYTES,
+                compression_type=self._cluster.options.compression,
+            )
+        )
+        return self._now
+
+    def _forget_failure(self, made: asyncio.Task[Any]) -> None:
+        """The next publish tries again."""
+        if (made.cancelled() or made.exception()) and self._made is made:
+            self._made = None
 
 
 class KafkaSubscription:
@@ -538,8 +565,10 @@ async def _asked(call: Awaitable[T], limit: timedelta) -> T:
     try:
         async with asyncio.timeout(limit.total_seconds()):
             return await call
-    except (KafkaError, TimeoutError) as exc:
-        raise Unavailable(f"Kafka does not answer: {type(exc).__name__}") from exc
+    except TimeoutError as exc:
+        raise Unavailable(f"Kafka did not answer within {limit}") from exc
+    except KafkaError as exc:
+        raise Unavailable(f"Kafka {'does not answer' if exc.retriable else 'refuses'}: {type(exc).__name__}") from exc
 
 
 async def _stopped(client: Any) -> None:

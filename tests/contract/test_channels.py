@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from schemas.config.subscriptions import KINDS
 from services.notifier.channels import CHANNELS
@@ -372,6 +374,28 @@ async def test_a_password_is_never_sent_in_clear(tools: Tools, box: mail.Mailbox
     outcome = await mailing(tools, box, smtp=f"smtp://ana@127.0.0.1:{box.port}").send(message())
 
     assert (Retry(Reason.TLS), []) == (outcome, box.mails)
+
+
+async def test_encryption_is_taken_where_it_is_offered_and_checked(tools: Tools, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+
+    async with mail.mailbox(tls=tls) as box:
+        trusted = await mailing(tools, box, smtp_ca_file=tmp_path / "ca.pem").send(message())
+        stranger = await mailing(tools, box).send(message())
+
+    assert (Sent(250), [True]) == (trusted, box.encrypted)
+    assert stranger == Retry(Reason.TLS)
+
+
+async def test_a_subject_in_any_script_arrives_as_it_was_written(tools: Tools, box: mail.Mailbox) -> None:
+    subject = "تقرير: تتراجع الولايات المتحدة عن خطط تقييد تصدير رقائق NVIDIA H20 إلى الصين 미국 수출 통제 " * 2
+
+    await mailing(tools, box).send(message(subject=subject))
+
+    assert box.mails[0]["Subject"] == subject.strip()
 
 
 async def test_a_kept_mail_is_a_whole_file_named_after_its_delivery(tools: Tools) -> None:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: found on this machine, started once a session, with a database for each test made from a template.
+"""A real PostgreSQL for the tests: found on this machine, started once a run, with a database of its own for each test.
 
 `CHIPWIRE_TEST_POSTGRES=postgresql://user@host/name` uses an existing server instead. Where none can be had, tests skip and say so.
 """
@@ -55,7 +55,7 @@ class Postgres:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """The server of the session. Skips, loudly, where there is none."""
+    """The server of this run. Skips, loudly, where there is none."""
     try:
         with running() as server:
             yield server

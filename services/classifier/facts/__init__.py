@@ -70,7 +70,7 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
 
 def leading(sentences: tuple[Part, ...], news: tuple[float, ...], tables: Tables, language: str) -> Change | None:
     """The change that is the item's news: the surest of the sentence that is most the news."""
-    found = [(score, change) for part, score in zip(sentences, news, strict=True) for change in changes(part, tables.changes, language)[:1]]
+    found = [(score, change) for part, score in zip(sentences, news, strict=True) for change in changes(part, tables.changes, language)]
     if not found:
         return None
     best = max(found, key=lambda pair: pair[0] + pair[1].strength)[1]

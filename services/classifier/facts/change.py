@@ -10,16 +10,14 @@ from schemas.config.tables import Changes, Outcome
 from services.classifier.facts.parts import Part
 from services.classifier.terms import Hit
 
-OPPOSITE = {"tighten": "loosen", "loosen": "tighten"}
 DENIED = Outcome(action="clarify", direction="neutral")
 SHELVED = Outcome(action="shelve", direction="loosen")
 ALONE = "alone"
 DROPPED = "drop_plan"
-PLAN_REACH = 0.34
-NESTED_REACH = 0.45
-"""An outer verb stands this near to the verb it governs, as a share of the window."""
-NEGATION_REACH = 8
-BEHIND = 25
+PLAN_REACH, NESTED_REACH = 0.5, 0.45
+"""How near a verb stands to the plan, or to the verb, that it governs: shares of the window."""
+NEGATION_REACH, BEHIND = 8, 25
+"""Characters before a verb in which a negation voids it, or a cue of the past or of a wish makes it doubtful."""
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -57,7 +55,8 @@ def _verbs(part: Part, table: Changes, language: str, window: int) -> Classed:
     named = [(hit, table.verbs[hit.concept]) for hit in part.hits if hit.concept in table.verbs]
     idioms = [hit for hit, verb_class in named if ALONE in table.matrix.get(verb_class, {})]
     plans = [hit for hit in part.hits if hit.concept == table.plans]
-    said = [(hit, verb_class) for hit, verb_class in named if not any(_is_within(hit, idiom) for idiom in idioms) and not _negated(part, hit, table)]
+    free = [(hit, verb_class) for hit, verb_class in named if hit in idioms or not any(_is_within(hit, idiom) for idiom in idioms)]
+    said = [(hit, verb_class) for hit, verb_class in free if not _negated(part, hit, table)]
     return [(hit, _planned(hit, verb_class, [plan for plan in plans if _reach(hit, plan) <= window * PLAN_REACH], table, language)) for hit, verb_class in said]
 
 
@@ -66,7 +65,7 @@ def _negated(part: Part, hit: Hit, table: Changes) -> bool:
 
 
 def _is_within(hit: Hit, idiom: Hit) -> bool:
-    return hit.start < idiom.end and idiom.start < hit.end and hit.end - hit.start < idiom.end - idiom.start
+    return hit.start < idiom.end and idiom.start < hit.end and hit.end - hit.start <= idiom.end - idiom.start
 
 
 def _planned(verb: Hit, verb_class: str, plans: Sequence[Hit], table: Changes, language: str) -> str:

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
@@ -21,9 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
-from services.notifier.channels.harmless import harmless, one_line
+from services.notifier.channels.harmless import harmless
 from services.notifier.channels.outcome import Final, Message, Outcome, Reason, Retry, Sent
 from services.notifier.channels.tools import Tools
+from services.notifier.render import one_line
 from services.runtime.clock import Clock
 from services.runtime.errors import Misconfigured
 
@@ -75,7 +77,6 @@ def compose(message: Message, *, sender: str, domain: str, now: datetime) -> byt
     mail = EmailMessage(policy=_POLICY)
     mail["From"] = sender
     mail["To"] = message.address
-    mail["Subject"] = one_line(message.subject)
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{message.id}@{domain}>"
     mail["In-Reply-To"] = thread
@@ -83,7 +84,13 @@ def compose(message: Message, *, sender: str, domain: str, now: datetime) -> byt
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nothing shall answer by itself
     mail.set_content(harmless(message.text), subtype="plain", charset="utf-8")
     mail["Content-Language"] = message.language
-    return mail.as_bytes()
+    return _subject(one_line(message.subject)) + mail.as_bytes()
+
+
+def _subject(line: str) -> bytes:
+    """The header, folded by the library's older hand: the newer one loses spaces between encoded words (seen with Python 3.11, Arabic and Korean)."""
+    encoded = Header(line, "us-ascii" if line.isascii() else "utf-8", header_name="Subject").encode(linesep="\r\n")
+    return f"Subject: {encoded}\r\n".encode("ascii")
 
 
 class Outbox:

@@ -153,7 +153,7 @@ async def test_a_batch_that_the_broker_refuses_does_not_spoil_the_next(kafka: An
 async def test_a_producer_that_lost_its_sequence_is_made_anew(broker: KafkaBroker, notes: Notes) -> None:
     topic = await ensured(broker)
     await broker.publish(numbered(topic, range(1)))
-    broker._producer._txn_manager.increment_sequence_number(TopicPartition(topic.name, 0), 5)
+    (await broker._producer.ready())._txn_manager.increment_sequence_number(TopicPartition(topic.name, 0), 5)
 
     with pytest.raises(Unavailable, match=OutOfOrderSequenceNumber.__name__):
         await broker.publish(numbered(topic, range(1, 2)))

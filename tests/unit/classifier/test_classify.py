@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.classifier.rules import Ruleset
 from tests import make
 
 STORIES = YAML(typ="safe").load(Path(__file__).parents[2].joinpath("data/h20.yaml").read_text("utf-8"))
+PIECES = YAML(typ="safe").load(Path(__file__).parents[2].joinpath("data/h20_pieces.yaml").read_text("utf-8"))
 WORDS = st.sampled_from(
     ["H20", "\u200f", "إنفيديا", "export", "ban", "Ｈ２０", "限制", "出口", "芯片", "중국에", "수출", "ﬁ", "&amp;", "<b>", "\n", "‘", "Nvidia"]
 )
@@ -43,6 +45,19 @@ def test_the_h20_story_is_a_reported_shelving_that_loosens(story: dict[str, Any]
     assert facts.origin == "NPR"
     assert facts.confidence is not None
     assert facts.confidence <= 0.6
+
+
+@pytest.mark.parametrize("language", PIECES)
+def test_however_it_is_told_the_h20_story_comes_out_the_same(language: str, ruleset: Ruleset) -> None:
+    pieces = PIECES[language]
+
+    for title, lead, background in product(pieces["titles"], pieces["leads"], pieces["backgrounds"]):
+        verdict = judged(ruleset, title, f"{lead} {background}")
+
+        facts = verdict.facts
+        told = (verdict.verdict, facts.action, facts.direction, facts.stage, facts.imposers, facts.targets, facts.products, facts.origin)
+        assert told == ("alert", "shelve", "loosen", "reported", ("US",), ("CN",), ("H20",), "NPR"), (title, lead, background, verdict.trace)
+        assert "NVIDIA" in [company.id for company in facts.companies]
 
 
 @pytest.mark.parametrize("story", STORIES["required"], ids=name)

@@ -50,12 +50,17 @@ def test_dates_that_are_no_turn_of_the_measure_are_kept_silently() -> None:
     assert changes == ()
 
 
+@pytest.mark.parametrize(("direction", "changes"), [("loosen", ("stage_raised",)), (None, ("stage_raised",)), ("neutral", ())])
+def test_only_the_same_course_raises_a_stage(direction: str | None, changes: tuple[str, ...]) -> None:
+    assert material.merged(make.facts(), make.facts(direction=direction, stage="announced"), tier=1)[1] == changes
+
+
 def test_an_end_state_weighs_as_much_as_an_announcement() -> None:
     assert material.rank_of("withdrawn") == material.rank_of("announced")
     assert material.rank_of(None) == 0
 
 
 def test_everything_that_changed_is_named_when_the_only_source_tells_it_anew() -> None:
-    before, after = make.facts(), make.facts(direction="tighten", imposers=("NL",), stage="announced")
+    before, after = make.facts(), make.facts(direction="tighten", imposers=("NL",), severity=5)
 
-    assert set(material.replaced(before, after)) == {"stage_raised", "direction_corrected", "imposer_corrected"}
+    assert set(material.replaced(before, after)) == {"severity_raised", "direction_corrected", "imposer_corrected"}
