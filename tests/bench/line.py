@@ -41,7 +41,7 @@ TOKEN = "bench"
 SINGLES = 220
 BATCH = 500
 PUSHERS = 4
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds within which a single item has to be told."""
 LIMIT = 300.0
 """Seconds within which everything has to be through."""
