@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -149,10 +150,9 @@ class Home:
         path.write_text(text, "utf-8")
         return path
 
-    def start(self, *words: str, command: Sequence[str] = COMMAND, **settings: str) -> Child:
-        """`chipwire WORDS` as a process that runs on."""
-        environment = self.environment(**settings)
-        self._share_cache(Path(environment["CHIPWIRE_DATA_DIR"]))
+    def start(self, *words: str, command: Sequence[str] = COMMAND, path: Path = ROOT, **settings: str) -> Child:
+        """`chipwire WORDS` as a process that runs on. `path` is where its code is found."""
+        environment = self.environment(**settings) | {"PYTHONPATH": str(path)}
         child = Child(words, command=command, directory=self.directory, environment=environment)
         self.children.append(child)
         return child
@@ -165,7 +165,9 @@ class Home:
     def environment(self, **settings: str) -> dict[str, str]:
         """Nothing of the shell's own CHIPWIRE_ variables."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CHIPWIRE_")}
-        return clean | {"PYTHONPATH": str(ROOT)} | {f"CHIPWIRE_{name.upper()}": value for name, value in (self.settings | settings).items()}
+        wanted = self.settings | settings
+        self._share_cache(Path(wanted["data_dir"]))
+        return clean | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self._parsed)} | {f"CHIPWIRE_{name.upper()}": value for name, value in wanted.items()}
 
     def subscribe(self, *, hook: str = "", mail: str = "") -> None:
         """Everything to a webhook at this URL, to this address, or both."""
@@ -186,6 +188,21 @@ class Home:
                 child.kill()
         shown = [f"{child.log.name}:\n{text[-4000:]}" for child in self.children if "Traceback" in (text := child.log.read_text() + child.printed.read_text())]
         assert not shown, "\n\n".join(shown)
+
+
+def an_alert(number: int) -> dict[str, Any]:
+    """An item that makes an alert, of an event of its own for each number from 1 to 6."""
+    product = ("H20", "H200", "B200", "MI308", "GB300", "MI325X")[number - 1]
+    return {
+        "id": f"alert-{number}",
+        "title": f"The US Commerce Department announced new export controls on {product} chips to China",
+        "text": "",
+        "language": "en",
+        "source": "made-news",
+        "published": (datetime.now(UTC) - timedelta(minutes=1)).isoformat(),
+        "url": f"https://news.example/alert/{number}",
+        "tier": 1,
+    }
 
 
 def push(child: Child, items: Sequence[dict[str, Any]]) -> Answer:

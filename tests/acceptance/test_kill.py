@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,6 +66,8 @@ def _all_done(child: Child, items: int, receiver: Receiver) -> bool:
     return judged == items and placed == child.metric("chipwire_classifier_published_total") and len(receiver.requests) == opened
 
 
+@pytest.mark.kafka
+@pytest.mark.postgres
 def test_killing_each_process_on_kafka_and_postgresql_loses_nothing(
     new_kafka: KafkaServer,
     postgres_url: str,
@@ -115,22 +118,11 @@ def test_killing_the_one_process_on_the_embedded_broker_loses_nothing(
 
 @contextmanager
 def _pushing(line: Callable[[], Child], items: Sequence[dict[str, Any]]) -> Iterator[None]:
-    """Pushes from a thread while the block lasts, and until all is taken. What it raises is raised."""
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            push_all(line, in_batches(items, 20))
-        except BaseException as exc:
-            failed.append(exc)
-
-    thread = threading.Thread(target=run, name="pusher")
-    thread.start()
-    try:
+    """Pushes from a thread while the block lasts, and until all is taken."""
+    with ThreadPoolExecutor(1, thread_name_prefix="pusher") as pool:
+        pushing = pool.submit(push_all, line, in_batches(items, 20))
         yield
-    finally:
-        thread.join()
-    assert not failed, failed
+        pushing.result()
 
 
 def _killed_at(receiver: Receiver, child: Child, count: int, *, of: int) -> None:

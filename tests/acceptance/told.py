@@ -58,12 +58,12 @@ def check_mails(mails: Sequence[EmailMessage], told: Counter[Content]) -> None:
 
 
 @contextmanager
-def mail_server() -> Iterator[Mailbox]:
-    """A mail server at work on a free port, in a thread of its own: the tests here have no event loop."""
+def mail_server(port: int = 0) -> Iterator[Mailbox]:
+    """A mail server at work, by default on a free port, in a thread of its own: the tests here have no event loop."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="mail-server", daemon=True)
     thread.start()
-    serving = mailbox()
+    serving = mailbox(port=port)
     try:
         yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result(10)
     finally:

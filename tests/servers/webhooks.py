@@ -50,8 +50,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver at work on a free loopback port."""
+def receiving(port: int = 0) -> Iterator[Receiver]:
+    """A receiver at work on a loopback port, by default a free one."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -73,7 +73,7 @@ def receiving() -> Iterator[Receiver]:
         def handle_error(self, request: object, client_address: object) -> None:
             """Silent: a sender that is killed drops its lines."""
 
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", port), Handler)
     receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
     thread = threading.Thread(target=server.serve_forever, name="webhook-receiver", daemon=True)
     thread.start()
