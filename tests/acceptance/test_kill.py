@@ -27,8 +27,8 @@ from tests.servers.webhooks import Received, Receiver, receiving
 IN_HAND = 16
 """So many deliveries to one destination may be in hand when the kill falls: the default of CHIPWIRE_NOTIFIER_PER_DESTINATION."""
 
-SOON = {"notifier_webhook_deadline": "2s", "notifier_smtp_deadline": "2s", "notifier_lease": "32s"}
-"""The shortest lease that goes with these deadlines: what was in hand is sent again after it."""
+SOON = {"notifier_webhook_deadline": "1s", "notifier_smtp_deadline": "1s", "notifier_lease": "31s", "notifier_housekeeping": "1s"}
+"""The shortest lease that goes with these deadlines: what was in hand is sent again after it, and no sooner."""
 
 SMALL = {"classifier_batch_records": "25", "notifier_batch_records": "25"}
 """Small batches, so that a kill finds something half done."""
@@ -85,19 +85,22 @@ def test_killing_each_process_on_kafka_and_postgresql_loses_nothing(
     for child in line.values():
         child.ready()
 
-    def kill(name: str, *, after: int) -> None:
-        _killed_at(receiver, line[name], after, of=undisturbed.total())
+    def kill(name: str, *, after: int) -> str:
+        in_hand = _killed_at(receiver, line[name], after, of=undisturbed.total())
         line[name] = home.start("run", name, data_dir=str(home.directory / name))
+        return in_hand
 
     with _pushing(lambda: line["ingester"], items):
         kill("ingester", after=10)
         kill("classifier", after=60)
-        kill("notifier", after=110)
+        in_hand = kill("notifier", after=110)
 
-    _check_told(receiver, undisturbed, kills_of_notifier=1)
-    assert line["notifier"].until(lambda: len({mail["Message-ID"] for mail in mails.mails}) >= undisturbed.total(), 60)
-    told.check_mails(mails.mails, undisturbed)
+    _await_all(receiver, undisturbed.total(), [in_hand])
+    line["notifier"].until(lambda: len({mail["Message-ID"] for mail in mails.mails}) == undisturbed.total(), 60)
+    assert line["notifier"].metric("chipwire_notifier_leases_expired_total") >= 1
     assert [child.stopped() for child in line.values()] == [0, 0, 0]
+    _check_told(receiver, undisturbed, kills=1)
+    told.check_mails(mails.mails, undisturbed)
 
 
 def test_killing_the_one_process_on_the_embedded_broker_loses_nothing(
@@ -107,13 +110,16 @@ def test_killing_the_one_process_on_the_embedded_broker_loses_nothing(
     home.subscribe(hook=receiver.url)
     line = [home.start("run").ready()]
 
+    in_hand: list[str] = []
+
     with _pushing(lambda: line[-1], items):
         for after in (10, 90):
-            _killed_at(receiver, line[-1], after, of=undisturbed.total())
+            in_hand.append(_killed_at(receiver, line[-1], after, of=undisturbed.total()))
             line.append(home.start("run"))
 
-    _check_told(receiver, undisturbed, kills_of_notifier=2)
+    _await_all(receiver, undisturbed.total(), in_hand)
     assert line[-1].stopped() == 0
+    _check_told(receiver, undisturbed, kills=2)
 
 
 @contextmanager
@@ -125,12 +131,14 @@ def _pushing(line: Callable[[], Child], items: Sequence[dict[str, Any]]) -> Iter
         pushing.result()
 
 
-def _killed_at(receiver: Receiver, child: Child, count: int, *, of: int) -> None:
-    """Kills the process while the receiver has the request with this number in hand: it is answered to nobody, if it came from that process."""
+def _killed_at(receiver: Receiver, child: Child, count: int, *, of: int) -> str:
+    """Kills the process while the receiver has the request with this number in hand. Returns the id of that delivery."""
     killed = threading.Event()
+    in_hand: list[str] = []
 
-    def answer(_request: Received) -> int:
-        if len(receiver.requests) >= count and not killed.is_set():
+    def answer(request: Received) -> int:
+        if len(receiver.requests) >= count and not in_hand:
+            in_hand.append(request.id)
             child.kill()
             killed.set()
         return 204
@@ -138,13 +146,23 @@ def _killed_at(receiver: Receiver, child: Child, count: int, *, of: int) -> None
     receiver.answer = answer
     assert killed.wait(60), f"only {len(receiver.requests)} of {count} requests came"
     assert len(receiver.requests) < of, "nothing was under way any more"
+    return in_hand[0]
 
 
-def _check_told(receiver: Receiver, undisturbed: Counter[told.Content], *, kills_of_notifier: int) -> None:
-    assert receiver.wait_for(lambda requests: len({request.id for request in requests}) >= undisturbed.total(), seconds=90)
+def _await_all(receiver: Receiver, count: int, in_hand: Sequence[str]) -> None:
+    """Until so many deliveries have come, and those that a kill fell on have come again."""
+
+    def complete(requests: Sequence[Received]) -> bool:
+        times = Counter(request.id for request in requests)
+        return len(times) >= count and all(times[delivery] > 1 for delivery in in_hand)
+
+    assert receiver.wait_for(complete, seconds=90), "something never came, or never came again"
+
+
+def _check_told(receiver: Receiver, undisturbed: Counter[told.Content], *, kills: int) -> None:
     assert told.contents(receiver.requests) == undisturbed
     repeated = told.repeats(receiver.requests)
-    assert len(repeated) <= IN_HAND * kills_of_notifier
+    assert len(repeated) <= IN_HAND * kills
     assert all(len({sent.body for sent in of_one}) == 1 for of_one in repeated)
     told.check_signed(receiver.requests)
     told.check_gapless(receiver.requests)
