@@ -27,7 +27,7 @@ from tests.servers.webhooks import Received, Receiver, receiving
 IN_HAND = 16
 """So many deliveries to one destination may be in hand when the kill falls: the default of CHIPWIRE_NOTIFIER_PER_DESTINATION."""
 
-SOON = {"notifier_webhook_deadline": "1s", "notifier_smtp_deadline": "1s", "notifier_lease": "31s", "notifier_housekeeping": "1s"}
+SOON = {"notifier_webhook_deadline": "2s", "notifier_smtp_deadline": "2s", "notifier_lease": "32s", "notifier_housekeeping": "1s"}
 """The shortest lease that goes with these deadlines: what was in hand is sent again after it, and no sooner."""
 
 SMALL = {"classifier_batch_records": "25", "notifier_batch_records": "25"}

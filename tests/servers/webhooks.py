@@ -69,6 +69,7 @@ def receiving(port: int = 0) -> Iterator[Receiver]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 128  # many senders at once must not wait for a second knock
 
         def handle_error(self, request: object, client_address: object) -> None:
             """Silent: a sender that is killed drops its lines."""
