@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -129,13 +129,16 @@ def listen(host: str, port: int) -> socket.socket:
 def make_app(health: Health, registry: CollectorRegistry, *, token: str, publish: Publish, reload: Reload) -> Starlette:
     """The application with the routes that every process has. Services add theirs to `app.routes`."""
 
+    is_ready = Gauge("chipwire_ready", "1 while everything the process needs answers, asked at every scrape.", registry=registry)
+
     async def livez(_: Request) -> Response:
         return await _report(health.live, None)
 
     async def readyz(_: Request) -> Response:
         return await _report(health.ready, "stopping" if health.stopping else health.starting)
 
-    async def show_metrics(_: Request) -> Response:
+    async def show_metrics(request: Request) -> Response:
+        is_ready.set((await readyz(request)).status_code == 200)
         return Response(await asyncio.to_thread(metrics.exposition, registry), media_type=metrics.CONTENT_TYPE)
 
     async def reload_now(request: Request) -> Response:

@@ -82,6 +82,17 @@ def saying(sentence: str | None, error: type[Exception] = Unavailable) -> Callab
     return check
 
 
+async def test_a_scrape_asks_whether_the_process_is_ready() -> None:
+    async with a_port() as port:
+        port.health.ready = {"store": saying(None)}
+        _, well = await port.ask("GET", "/metrics")
+        port.health.ready = {"store": saying("the database does not answer")}
+        _, away = await port.ask("GET", "/metrics")
+
+    assert b"\nchipwire_ready 1.0\n" in well
+    assert b"\nchipwire_ready 0.0\n" in away
+
+
 async def test_readiness_lists_every_check_with_its_sentence() -> None:
     async with a_port() as port:
         port.health.ready = {"broker": saying(None), "store": saying("the database does not answer"), "odd": saying("boo", ZeroDivisionError)}
