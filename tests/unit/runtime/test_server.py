@@ -221,6 +221,15 @@ async def test_while_it_stops_nothing_new_is_taken_but_health_and_pages_answer()
         assert (await port.ask("GET", "/echo"))[0] == 200
 
 
+async def test_before_it_has_started_a_route_to_come_says_so_instead_of_not_found() -> None:
+    async with a_port() as port:
+        port.health.starting = "waiting for the broker"
+        assert await port.ask("POST", "/v1/items", b"{}") == (503, {"error": "the process has not started yet: waiting for the broker"})
+        assert (await port.ask("GET", "/metrics"))[0] == 200
+        port.health.starting = None
+        assert (await port.ask("POST", "/v1/items", b"{}"))[0] == 404
+
+
 async def test_a_port_in_use_is_a_sentence_that_names_the_setting() -> None:
     taken = listen("127.0.0.1", 0)
     number = taken.getsockname()[1]
