@@ -33,7 +33,7 @@ from services.runtime.exit_codes import ExitCode
 from services.runtime.metrics import BrokerMetrics, chipwire_version, new_registry
 from services.runtime.retry import Backoff, pause
 from services.runtime.server import Health, RunFile, listen, make_app, run_file, serve
-from services.runtime.service import Service
+from services.runtime.service import PutIntoUse, Service
 from services.runtime.settings import RuntimeSettings, Setting, Settings, catalogue, load
 
 log = logs.logger()  # and logs is the first module of ours here: it loads structlog without extras
@@ -203,22 +203,28 @@ class _Process:
         self._asked_to_reload.set()
 
     async def reload(self) -> None:
-        """Each service reads its files again, all or nothing. Raises Misconfigured with every problem; what cannot be used changes nothing."""
-        problems: list[str] = []
+        """The services read their files again, all or nothing. Raises Misconfigured with every problem; what cannot be used changes nothing."""
         async with self._reloading:
-            for service in self._services:
-                if service.reload is None:
-                    continue
-                try:
-                    await service.reload()
-                except Misconfigured as exc:
-                    problems += exc.problems
-                except ChipwireError as exc:
-                    problems.append(f"{service.name}: {exc}")
+            for put_into_use in await self._read_again():
+                await put_into_use()
+        log.info("reloaded")
+
+    async def _read_again(self) -> list[PutIntoUse]:
+        read: list[PutIntoUse] = []
+        problems: list[str] = []
+        for service in self._services:
+            if service.read_again is None:
+                continue
+            try:
+                read.append(await service.read_again())
+            except Misconfigured as exc:
+                problems += exc.problems
+            except ChipwireError as exc:
+                problems.append(f"{service.name}: {exc}")
         if problems:
             log.error("reload_refused", problems=problems)
             raise Misconfigured(*problems)
-        log.info("reloaded")
+        return read
 
     async def _reload_on_signal(self) -> None:
         while True:

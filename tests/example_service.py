@@ -17,7 +17,7 @@ from services.app import Part
 from services.runtime.broker import Record
 from services.runtime.errors import Malformed, Misconfigured, StopLoss, Unavailable
 from services.runtime.metrics import WorkerMetrics
-from services.runtime.service import Service
+from services.runtime.service import PutIntoUse, Service
 from services.runtime.settings import ConsumerSettings
 from services.runtime.worker import Worker
 
@@ -70,8 +70,13 @@ def build(settings: ExampleSettings, broker: Any, *, clock: Any, registry: Any, 
         if settings.behaviour == "never-ends":
             await asyncio.Event().wait()
 
-    async def reload() -> None:
+    async def read_again() -> PutIntoUse:
         config.load_all("rules", ExampleRule)
+
+        async def put_into_use() -> None:
+            """There is nothing to put."""
+
+        return put_into_use
 
     async def hello(_: Request) -> JSONResponse:
         return JSONResponse({"hello": True})
@@ -82,5 +87,5 @@ def build(settings: ExampleSettings, broker: Any, *, clock: Any, registry: Any, 
         ready={"copy": worker.ready},
         live={"copy": worker.live},
         routes=[Route("/hello", hello, methods=["GET", "POST"])],
-        reload=reload,
+        read_again=read_again,
     )

@@ -17,7 +17,7 @@ from services.runtime.config_files import ConfigDir
 from services.runtime.errors import Misconfigured
 from services.runtime.http import HttpClient
 from services.runtime.metrics import WorkerMetrics
-from services.runtime.service import Service
+from services.runtime.service import PutIntoUse, Service
 from services.runtime.worker import Worker
 
 
@@ -44,15 +44,19 @@ def build(
         settings=settings.worker,
     )
 
-    async def reload() -> None:
+    async def read_again() -> PutIntoUse:
         try:
             ruleset = await asyncio.to_thread(load_ruleset, config, now=clock.now())
         except Misconfigured:
             metrics.reloads["refused"].inc()
             raise
-        changed = ruleset.hash != judge.ruleset.hash
-        metrics.reloads["loaded" if changed else "unchanged"].inc()
-        if changed:
-            judge.use(ruleset)
 
-    return Service("classifier", {"classifier": worker.run}, ready={"worker": worker.ready}, live={"worker": worker.live}, reload=reload)
+        async def put_into_use() -> None:
+            changed = ruleset.hash != judge.ruleset.hash
+            metrics.reloads["loaded" if changed else "unchanged"].inc()
+            if changed:
+                judge.use(ruleset)
+
+        return put_into_use
+
+    return Service("classifier", {"classifier": worker.run}, ready={"worker": worker.ready}, live={"worker": worker.live}, read_again=read_again)

@@ -21,7 +21,7 @@ from services.runtime.clock import Clock
 from services.runtime.config_files import ConfigDir
 from services.runtime.errors import Misconfigured
 from services.runtime.http import HttpClient
-from services.runtime.service import Service, Task
+from services.runtime.service import PutIntoUse, Service, Task
 from services.store.engine import Store
 
 
@@ -38,17 +38,21 @@ def build(
     push = PushRoute(intake, lambda: sources, clock=clock, metrics=metrics, settings=settings)
     housekeeping = Housekeeping(lambda: poller.sources, store, clock, metrics, seen_kept=settings.seen_kept)
 
-    async def reload() -> None:
-        nonlocal sources
+    async def read_again() -> PutIntoUse:
         found = load_sources(config)
-        poller.sources = _visited(found, settings.only)
-        sources = found
-        metrics.open(sources)
+        visited = _visited(found, settings.only)
+
+        async def put_into_use() -> None:
+            nonlocal sources
+            poller.sources, sources = visited, found
+            metrics.open(sources)
+
+        return put_into_use
 
     tasks: dict[str, Task] = {"ingester.housekeeping": housekeeping.run}
     if settings.poll:
         tasks["ingester.poll"] = poller.run
-    return Service("ingester", tasks, ready={"store": store.ping}, routes=(push.route,), reload=reload)
+    return Service("ingester", tasks, ready={"store": store.ping}, routes=(push.route,), read_again=read_again)
 
 
 def _visited(sources: Mapping[str, Source], only: Collection[str]) -> Mapping[str, Source]:

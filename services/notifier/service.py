@@ -33,7 +33,7 @@ from services.runtime.clock import Clock
 from services.runtime.config_files import ConfigDir
 from services.runtime.http import HttpClient
 from services.runtime.metrics import WorkerMetrics
-from services.runtime.service import Service
+from services.runtime.service import PutIntoUse, Service
 from services.runtime.worker import Worker
 from services.store import accounts
 from services.store.accounts import Change, WantedAccount
@@ -73,9 +73,13 @@ def build(
     channels = {kind: channel(tools) for kind, channel in CHANNELS.items()}
     deliverer = Deliverer(store, cipher, channels, partial(words, templates=templates), settings=settings, waker=waker, clock=clock, metrics=metrics)
 
-    async def reload() -> None:
+    async def read_again() -> PutIntoUse:
         wanted = subscriptions.of_team(config, os.environ)
-        _tell(await store.run(lambda db: accounts.apply(db, wanted, cipher, clock.now())), wanted, templates)
+
+        async def put_into_use() -> None:
+            _tell(await store.run(lambda db: accounts.apply(db, wanted, cipher, clock.now())), wanted, templates)
+
+        return put_into_use
 
     return Service(
         "notifier",
@@ -89,7 +93,7 @@ def build(
         },
         ready={"worker": worker.ready},
         live={"worker": worker.live},
-        reload=reload,
+        read_again=read_again,
     )
 
 

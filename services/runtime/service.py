@@ -14,6 +14,9 @@ Task = Callable[[asyncio.Event], Awaitable[None]]
 Check = Callable[[], Awaitable[None]]
 """Returns when all is well; raises with a sentence when not."""
 
+PutIntoUse = Callable[[], Awaitable[None]]
+"""Puts what was read into use. It is called only when every service could read its files, so that a reload is all or nothing."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -24,5 +27,5 @@ class Service:
     ready: Mapping[str, Check] = field(default_factory=dict)
     live: Mapping[str, Check] = field(default_factory=dict)
     routes: Sequence[BaseRoute] = ()
-    reload: Callable[[], Awaitable[None]] | None = None
-    """Reads the hand-written files again, all or nothing; raises Misconfigured and keeps the last good set."""
+    read_again: Callable[[], Awaitable[PutIntoUse]] | None = None
+    """Reads the hand-written files again, for a reload, and changes nothing. Raises Misconfigured."""

@@ -43,7 +43,9 @@ def open_cipher(path: Path, *, create: bool) -> Cipher:
     try:
         lines = path.read_text("utf-8").split()
     except (OSError, UnicodeDecodeError) as exc:
-        raise Misconfigured(f"the keys file {path} cannot be read ({type(exc).__name__}); expected one key a line, as `chipwire` makes them") from exc
+        raise Misconfigured(
+            f"the keys file {path} cannot be read ({type(exc).__name__}); expected one key a line; `openssl rand -base64 32 | tr '+/' '-_'` makes one"
+        ) from exc
     return cipher(lines, where=str(path))
 
 

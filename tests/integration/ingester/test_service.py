@@ -62,12 +62,12 @@ def service_in(tmp_path: Path) -> Service:
 
 
 async def test_a_reload_with_a_bad_file_keeps_the_last_good_set(service_in: Service, tmp_path: Path) -> None:
-    assert service_in.reload is not None
-    await service_in.reload()
+    assert service_in.read_again is not None
+    await (await service_in.read_again())()
     (tmp_path / "sources" / "mine.yaml").write_text("id: mine\ntitle: Mine\ntier: 7\nreader: feed\nurl: https://news.example/rss\n", "utf-8")
 
     with pytest.raises(Misconfigured, match=r"mine\.yaml:3:7: tier: "):
-        await service_in.reload()
+        await (await service_in.read_again())()
 
 
 def test_the_service_says_what_it_has(service_in: Service) -> None:

@@ -121,13 +121,13 @@ async def test_applying_other_subscriptions_while_it_runs_changes_who_is_told(sq
 
     async with HttpClient(allow=[ip_network("127.0.0.0/8")]) as http:
         service = build(NotifierSettings(), broker, sqlite, clock=SystemClock(), registry=CollectorRegistry(), http=http, config=ConfigDir(tmp_path))
-        assert service.reload is not None
+        assert service.read_again is not None
         (tmp_path / "subscriptions.yaml").write_text("accounts: [{id: desk, destinations: 3}]")
         with pytest.raises(Misconfigured, match=r"subscriptions\.yaml:1:"):
-            await service.reload()
+            await (await service.read_again())()
         text = SUBSCRIPTIONS.format(url=receiver.url, directory=tmp_path).replace("to: [hook, screen, log]", "to: [hook]").replace("[H20]", "[EUV]")
         (tmp_path / "subscriptions.yaml").write_text(text)
-        await service.reload()
+        await (await service.read_again())()
         async with running(service):
             await broker.publish([await signal()])
             await until_sent(sqlite, 1)

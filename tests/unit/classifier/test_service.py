@@ -134,21 +134,21 @@ async def test_items_become_signals_until_it_is_told_to_stop(shipped: ConfigDir,
 
 async def test_a_reload_takes_what_changed_and_keeps_the_last_good_set(tmp_path: Path, shipped: ConfigDir, registry: CollectorRegistry) -> None:
     running = service(ConfigDir(tmp_path, cache=shipped._cache), registry, fakes.FakeBroker())
-    assert running.reload is not None
+    assert running.read_again is not None
     (before,) = loaded(registry)
 
-    await running.reload()
+    await (await running.read_again())()
     assert loaded(registry) == [before]
 
     (tmp_path / "lexicon").mkdir()
     (tmp_path / "lexicon" / "ours.yaml").write_text("concepts: {quota: {kind: subject, terms: {en: [quota]}}}\n", "utf-8")
-    await running.reload()
+    await (await running.read_again())()
     (after,) = loaded(registry)
     assert after != before
 
     (tmp_path / "lexicon" / "ours.yaml").write_text("concepts: {quota: 7}\n", "utf-8")
     with pytest.raises(Misconfigured, match="ours\\.yaml:1"):
-        await running.reload()
+        await (await running.read_again())()
     assert loaded(registry) == [after]
 
 
