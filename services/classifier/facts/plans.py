@@ -1,0 +1,38 @@
+"""Was the measure that ended ever in force? What was only planned is shelved, whatever verb a headline uses (taxonomy, section 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.config.tables import Changes
+from services.classifier.facts.change import SHELVED, Change
+from services.classifier.facts.news import tells_older_year
+from services.classifier.facts.parts import Part
+from services.classifier.terms import Hit
+
+LEAD = 4
+READ = 8
+"""So far into an item it says how far the measure had come; behind that stands history."""
+BEHIND = 6
+"""Characters between a measure and the plan that it stands in: 限制出口的计划."""
+
+
+def was_only_planned(change: Change, parts: Sequence[Part], others: Sequence[Change], table: Changes, year: int | None) -> bool:
+    """Whether the lead says that a plan was dropped, or the item that the measure was still being prepared. A rule known by name is no plan."""
+    if any(table.issued in part.concepts for part in (parts[0], change.part)):
+        return False
+    dropped = any(other.outcome == SHELVED and other.part.place < LEAD and not tells_older_year(other.part.text, year) for other in others)
+    return dropped or _in_plan(change, table) or any(_prepared(part, table) and not tells_older_year(part.text, year) for part in parts[:READ])
+
+
+def _prepared(part: Part, table: Changes) -> bool:
+    return table.not_yet in part.concepts and table.issued not in part.concepts
+
+
+def _in_plan(change: Change, table: Changes) -> bool:
+    """Whether a word for a plan stands between verb and object, or right behind the object: lifts the planned ban, 取消限制出口的计划."""
+    return any(_between(change.verb, plan, change.object) or 0 <= plan.start - change.object.end <= BEHIND for plan in change.part.hits if plan.concept == table.plans)
+
+
+def _between(verb: Hit, plan: Hit, thing: Hit) -> bool:
+    return verb.end <= plan.start < plan.end <= thing.start or thing.end <= plan.start < plan.end <= verb.start
