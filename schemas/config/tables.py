@@ -131,6 +131,7 @@ class Products(Config):
     general: tuple[str, ...] = Field(description="Groups that count only where nothing more exact is named.")
     makers: dict[str, str] = Field(default={}, description="Company -> the group that is meant where only `general` ones are named beside it.")
     members: dict[str, tuple[str, ...]] = Field(default={}, description="Group -> its products: one that is named hides the group.")
+    destined: dict[str, str] = Field(default={}, description="Product -> the state it is made for: it is hit where none is named.")
     origin: dict[str, str] = Field(default={}, description="Product or group -> the state that mostly supplies it: a hint at the imposer.")
 
 

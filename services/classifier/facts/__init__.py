@@ -17,7 +17,7 @@ from services.classifier.facts.instruments import instruments
 from services.classifier.facts.news import news_scores
 from services.classifier.facts.origin import origin
 from services.classifier.facts.parts import Part, parts
-from services.classifier.facts.plans import was_only_planned
+from services.classifier.facts.plans import was_only_planned, without_other_rules
 from services.classifier.facts.products import products
 from services.classifier.facts.quote import Quote, quote
 from services.classifier.facts.severity import severity
@@ -42,10 +42,10 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
     item, lexicon = document.item, terms.lexicon
     sentences = parts(document, terms.names)
     year = item.published.at.year if item.published else None
-    news = news_scores(sentences, tables.news, year)
+    news = without_other_rules(sentences, news_scores(sentences, tables.news, year), tables.changes)
     change = leading(sentences, news, tables, document.language.tag, year)
     things, thing_quotes = products(sentences, news, change, tables.products)
-    found = states(sentences, news, change, things, tables.places, tables.products.origin, lexicon)
+    found = states(sentences, news, change, things, tables.places, tables.products, lexicon)
     firms, firm_quotes = companies(sentences, news, change, found, tables.companies, lexicon)
     step, step_quotes = stage(sentences, change, item.tier, tables.stages)
     when, when_quotes = dates(sentences, change, item.published, tables.dates)
@@ -77,7 +77,7 @@ def leading(sentences: tuple[Part, ...], news: tuple[float, ...], tables: Tables
         return None
     best = max(found, key=lambda pair: pair[0] + pair[1].strength)[1]
     outcome = settled(best, sentences[0], tables.changes)
-    if outcome.action in tables.changes.only_planned and was_only_planned(best, sentences, [change for _, change in found], tables.changes, year):
+    if best.outcome.action in tables.changes.only_planned and was_only_planned(best, sentences, [change for _, change in found], tables.changes, year):
         return replace(best, outcome=SHELVED)  # headlines lift, cancel and suspend bans that never were
     return replace(best, outcome=outcome)
 

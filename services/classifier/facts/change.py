@@ -107,7 +107,7 @@ def _nested(change: Change, verbs: Classed, table: Changes, window: int) -> Chan
             continue
         if verb_class in table.denied and change.outcome.direction == "tighten" and verb.start < change.verb.start:
             return replace(change, outer=verb, outcome=DENIED)
-        if verb_class in table.outer and change.outcome.direction == "loosen" and change.outcome != SHELVED and change.verb_class not in table.outer:
+        if verb_class in table.outer and change.outcome.direction == "loosen" and change.verb_class not in table.outer and change.object_class != ALONE:
             sure = max(change.strength, table.strength.get(verb_class, 0.0))
             return replace(change, outer=verb, outcome=_turned(change.outcome, table.matrix[verb_class]), strength=sure)
     return change

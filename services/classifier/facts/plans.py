@@ -1,4 +1,7 @@
-"""Was the measure that ended ever in force? What was only planned is shelved, whatever verb a headline uses (taxonomy, section 2.1)."""
+"""Was the measure that ended ever in force, or only planned (taxonomy, section 2.1)? And which other rules does an item merely mention?
+
+What was only planned is shelved, whatever verb a headline uses.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from services.classifier.terms import Hit
 LEAD = 4
 READ = 8
 """So far into an item it says how far the measure had come; behind that stands history."""
+HISTORY = -2.0
+"""The news score of what is only told as background."""
 BEHIND = 6
 """Characters between a measure and the plan that it stands in: 限制出口的计划."""
 
@@ -21,8 +26,10 @@ def was_only_planned(change: Change, parts: Sequence[Part], others: Sequence[Cha
     """Whether the lead says that a plan was dropped, or the item that the measure was still being prepared. A rule known by name is no plan."""
     if any(table.issued in part.concepts for part in (parts[0], change.part)):
         return False
-    dropped = any(other.outcome == SHELVED and other.part.place < LEAD and not tells_older_year(other.part.text, year) for other in others)
-    return dropped or _in_plan(change, table) or any(_prepared(part, table) and not tells_older_year(part.text, year) for part in parts[:READ])
+    told = [other for other in others if other.part.place < LEAD and not tells_older_year(other.part.text, year)]
+    if any(other.outcome == SHELVED or (other.outcome.action in table.only_planned and _in_plan(other, table)) for other in told):
+        return True
+    return any(_prepared(part, table) and not tells_older_year(part.text, year) for part in parts[:READ])
 
 
 def _prepared(part: Part, table: Changes) -> bool:
@@ -36,3 +43,10 @@ def _in_plan(change: Change, table: Changes) -> bool:
 
 def _between(verb: Hit, plan: Hit, thing: Hit) -> bool:
     return verb.end <= plan.start < plan.end <= thing.start or thing.end <= plan.start < plan.end <= verb.start
+
+
+def without_other_rules(parts: Sequence[Part], news: Sequence[float], table: Changes) -> tuple[float, ...]:
+    """The news scores; sentences on a rule known by name are history where the item does not begin with one."""
+    if any(table.issued in part.concepts for part in parts[:2]):
+        return tuple(news)
+    return tuple(min(score, HISTORY) if table.issued in part.concepts else score for part, score in zip(parts, news, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from schemas.config.tables import Products
 from services.classifier.facts.change import Change
@@ -21,8 +21,18 @@ def products(parts: Sequence[Part], news: Sequence[float], change: Change | None
     quotes = next((found for found in named if not found.keys() <= set(table.general)), None)
     if quotes is None:
         quotes = _named(core, table.groups | table.makers) or _named(parts, table.groups)
+    quotes |= _spelt_out(quotes.keys(), fresh, table)
     kept = sorted(_most_exact(quotes, table))
     return tuple(kept), tuple(quotes[name] for name in kept)
+
+
+def _spelt_out(found: Collection[str], fresh: Sequence[Part], table: Products) -> dict[str, Quote]:
+    """The products by which the first sentence that has any spells out a group that the title names: Nvidia's AI chips, which are H20s."""
+    wanted = {member for group, members in table.members.items() if group in found for member in members}
+    if not wanted.isdisjoint(found):
+        return {}
+    spelt = ({name: one for name, one in _named([part], {}).items() if name in wanted} for part in fresh)
+    return next(filter(None, spelt), {})
 
 
 def _named(parts: Sequence[Part], groups: Mapping[str, str]) -> dict[str, Quote]:
