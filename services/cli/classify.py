@@ -42,7 +42,10 @@ def classify(
     source: Annotated[str, typer.Option(help="Name of the source.")] = "file",
     config: Annotated[Path | None, typer.Option(help="A team's directory, laid over the shipped rules and terms.")] = None,
 ) -> None:
-    """Judge news: alert, context or no, with the facts and the words they rest on."""
+    """Judge news: alert, context or no.
+
+    With the facts that were found and the words they rest on.
+    """
     from services.classifier.classify import classify as judge
     from services.cli.rulesets import config_dir, read_ruleset
     from services.notifier.wording import load_templates

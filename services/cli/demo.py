@@ -23,7 +23,11 @@ accounts:
 
 
 def demo() -> None:
-    """See it work: the alerts of a sample of made-up news, and of the live sources, here in the terminal. Ctrl-C ends it."""
+    """See it work, on made-up news and the live sources.
+
+    All services run in this process, on a store of their own under var/demo/ that each start lays out anew. Alerts appear in the terminal, mails as files
+    under var/demo/outbox/. Ctrl-C ends it.
+    """
     from services import app
 
     lay_out(DIRECTORY, datetime.now(UTC))
@@ -62,6 +66,7 @@ def environment(directory: Path) -> dict[str, str]:
         "CHIPWIRE_STORE": f"sqlite:///{directory}/chipwire.db",
         "CHIPWIRE_HTTP_HOST": "127.0.0.1",
         "CHIPWIRE_HTTP_PORT": "0",
+        "CHIPWIRE_LOG_LEVEL": "warning",
         "CHIPWIRE_NOTIFIER_SMTP": "",
         "CHIPWIRE_NOTIFIER_OUTBOX": str(directory / "outbox"),
     }

@@ -86,13 +86,13 @@ def import_events(file: Annotated[Path, typer.Argument(help="JSONL, one known me
 def _import(settings: RuntimeSettings, measures: Sequence[KnownMeasure]) -> Imported:
     from services.notifier import known, wording
     from services.notifier.headline import headline
-    from services.notifier.place import mint_ulid
+    from services.notifier.place import UlidMint
     from services.runtime.clock import SystemClock
     from services.runtime.config_files import ConfigDir
 
     in_english = partial(headline, language="en", templates=wording.load_templates(ConfigDir(settings.config), "en"))
     with opened_store(settings) as store:
-        return store.run_sync(lambda db: known.import_known(db, measures, SystemClock().now(), mint=mint_ulid, headline=in_english))
+        return store.run_sync(lambda db: known.import_known(db, measures, SystemClock().now(), mint=UlidMint(), headline=in_english))
 
 
 @contextmanager

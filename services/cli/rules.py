@@ -21,7 +21,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="The result as one JSON obj
 
 @verbs.command("check")
 def check(directory: Directory = None, as_json: AsJson = False) -> None:
-    """Check every file: form, unknown terms, unsafe patterns, ids that stand twice, missing examples. Exit code 1 when something is wrong."""
+    """Check every file.
+
+    Form, unknown terms, unsafe patterns, ids that stand twice, missing examples. Exit code 1 when something is wrong.
+    """
     from services.cli.common import print_json
 
     try:
@@ -40,7 +43,10 @@ def check(directory: Directory = None, as_json: AsJson = False) -> None:
 
 @verbs.command("test")
 def judge_examples(directory: Directory = None, as_json: AsJson = False) -> None:
-    """Judge every example of every rule. Exit code 1 when a rule does not do what its author says."""
+    """Judge every example of every rule.
+
+    Exit code 1 when a rule does not do what its author says.
+    """
     from services.cli.common import print_json
 
     ruleset = _read(directory)

@@ -38,9 +38,16 @@ OUTCOMES = ("opened", "joined", "advanced", "reversed", "corrected", "withdrawn"
 _SOURCE = "/chipwire/notifier"
 
 
-def mint_ulid() -> str:
-    """A new event's id: sorts by time."""
-    return str(ULID())
+class UlidMint:
+    """New events' ids: they sort in the order in which they were minted here, within a millisecond too (ULID specification, Monotonicity)."""
+
+    def __init__(self) -> None:
+        self._last = ULID.from_int(0)
+
+    def __call__(self) -> str:
+        fresh = ULID()
+        self._last = fresh if fresh > self._last else ULID.from_int(int(self._last) + 1)
+        return str(self._last)
 
 
 class Placer:
@@ -54,7 +61,7 @@ class Placer:
         *,
         headline: Headline,
         count: Callable[[str], None],
-        mint: Mint = mint_ulid,
+        mint: Mint | None = None,
         recheck_every: timedelta = timedelta(minutes=1),
     ) -> None:
         self._store = store
@@ -62,7 +69,7 @@ class Placer:
         self._waker = waker
         self._headline = headline
         self._count = count
-        self._mint = mint
+        self._mint = mint or UlidMint()
         self._recheck_every = recheck_every
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Record]:

@@ -405,15 +405,15 @@ def _rival(signal: PolicySignal, like: Iterable[tuple[PolicyEvent, Likeness]]) -
     if signal.verdict != "alert":
         return None
     opposite = likeness.OPPOSITE.get(signal.facts.direction or "")
-    rivals = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and _is_same_measure(signal.facts, found)]
+    rivals = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and _undoes(signal.facts, event.facts, found)]
     return max(rivals, key=lambda pair: (_first_told(pair[0]), pair[1].points), default=None)
 
 
-def _is_same_measure(facts: Facts, found: Likeness) -> bool:
-    """Whether one undoes the other: by document, by product, or by group where the act is one that undoes."""
+def _undoes(facts: Facts, old: Facts, found: Likeness) -> bool:
+    """Whether the opposite act is about the same measure: by document, by product, or by group where the act is one that undoes."""
     if found.has("instrument"):
         return True
-    if not found.has("imposer") or found.gap > WINDOW:
+    if not found.has("imposer") or found.gap > WINDOW or not _could_undo(facts, old, found):
         return False
     undoes = facts.action in _UNDOING
     if found.has("product"):
@@ -422,6 +422,14 @@ def _is_same_measure(facts: Facts, found: Likeness) -> bool:
         same_firms = found.has("group") and found.has("company") and found.gap <= _TURN
         return found.has("target", "agency") and (same_firms or (undoes and found.gap <= _PLAN))
     return undoes and found.gap <= NEAR
+
+
+def _could_undo(facts: Facts, old: Facts, found: Likeness) -> bool:
+    """An entry on a list is undone on the list, or for the firm it names; and only a plan can be dropped, not what is law already."""
+    on_list = {likeness.family_of(facts.action), likeness.family_of(old.action)}
+    if "list" in on_list and len(on_list) > 1:
+        return found.has("company")
+    return facts.action != "shelve" or material.rank_of(old.stage) < material.rank_of("published")
 
 
 def _between(signal: PolicySignal, event: PolicyEvent, rival: PolicyEvent) -> bool:
@@ -445,7 +453,7 @@ def _confirms(other: PolicySignal, event: PolicyEvent) -> bool:
     if other.item.tier > 2 or likeness.OPPOSITE.get(other.facts.direction or "") != event.facts.direction:
         return False
     found = likeness.likeness(likeness.profile_of_signal(other), likeness.profile_of_event(event))
-    return found is not None and _is_same_measure(other.facts, found) and _is_later(other, event)
+    return found is not None and _undoes(other.facts, event.facts, found) and _is_later(other, event)
 
 
 def _quoted(evidence: Iterable[Evidence]) -> Iterable[Evidence]:

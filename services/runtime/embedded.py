@@ -25,13 +25,14 @@ import structlog
 
 from schemas.topics import Topic
 from services.runtime import embedded_log as log
-from services.runtime.broker import Batch, Partition, Record, check
+from services.runtime.broker import Batch, Partition, Record
 from services.runtime.broker_options import EmbeddedOptions
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.embedded_groups import Group, Hold, Member
 from services.runtime.embedded_log import Lane, Limit
 from services.runtime.embedded_writer import Writer, translated
 from services.runtime.errors import Lost, Misconfigured, Rejected, Unavailable
+from services.runtime.limits import check
 
 T = TypeVar("T")
 

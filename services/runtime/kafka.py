@@ -40,9 +40,10 @@ from aiokafka.errors import (  # type: ignore[import-untyped]  # as above
 from aiokafka.partitioner import DefaultPartitioner  # type: ignore[import-untyped]  # as above
 
 from schemas.topics import Topic
-from services.runtime.broker import Batch, Hooks, NoHooks, Partition, Record, check
+from services.runtime.broker import Batch, Hooks, NoHooks, Partition, Record
 from services.runtime.broker_options import KafkaOptions
 from services.runtime.errors import Lost, Misconfigured, Rejected, Unavailable
+from services.runtime.limits import check
 
 T = TypeVar("T")
 

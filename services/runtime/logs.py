@@ -27,7 +27,7 @@ _PATTERNS = (
 )
 _SECRET_NAMES = re.compile(r"(?i)(?:^|_)(password|secret|token|authorization|api[_-]?key)$")
 _known_secrets: set[str] = set()
-_QUIET = {"aiokafka": logging.WARNING, "uvicorn": logging.WARNING, "sqlalchemy": logging.WARNING, "asyncio": logging.WARNING, "httpx": logging.WARNING}
+_QUIET = dict.fromkeys(("aiokafka", "alembic", "asyncio", "httpx", "sqlalchemy", "uvicorn"), logging.WARNING)
 
 
 def configure(*, style: str = "auto", level: str = "info", stream: TextIO | None = None, secrets: Iterable[str] = ()) -> None:

@@ -313,7 +313,7 @@ def _due(db: Connection, limit: int, per_destination: int, in_hand: Mapping[Dest
         .join(alerts, alerts.c.id == deliveries.c.alert_id)
         .where(deliveries.c.state == "pending", deliveries.c.due_at <= now, takes_alerts())
         .where(sa.or_(destinations.c.paused_until.is_(None), destinations.c.paused_until <= now))
-        .order_by(deliveries.c.due_at, deliveries.c.id)
+        .order_by(deliveries.c.due_at, deliveries.c.alert_id, deliveries.c.id)  # what was placed first is told first
         .limit(limit)
     )
     if full := [key for key, count in in_hand.items() if count >= per_destination]:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import Topic
-from services.runtime.broker import LARGEST_VALUE, Batch, Broker, Partition, Record
+from services.runtime.broker import Batch, Broker, Partition, Record
 from services.runtime.errors import Lost, Misconfigured, Rejected
+from services.runtime.limits import LARGEST_VALUE
 from tests.servers.brokers import Embedded, Kafka, Kind, new_group, new_topic, next_batch, numbered, numbers, read_all, take
 
 SOON = timedelta(milliseconds=200)

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
-from services.notifier.channels.harmless import harmless, one_line
+from services.notifier.channels.harmless import harmless
 from services.notifier.channels.outcome import Final, Message, Outcome, Reason, Retry, Sent
 from services.notifier.channels.tools import Tools
+from services.notifier.render import one_line
 from services.runtime.clock import Clock
 from services.runtime.errors import Misconfigured
 

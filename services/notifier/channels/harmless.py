@@ -8,8 +8,3 @@ import unicodedata
 def harmless(text: str) -> str:
     """Without control characters, which command terminals and confuse mail servers; line breaks and tabs stay."""
     return "".join(character for character in text if character in "\n\t" or unicodedata.category(character) != "Cc")
-
-
-def one_line(text: str) -> str:
-    """Harmless, and on one line: for subjects and titles."""
-    return " ".join(harmless(text).split())

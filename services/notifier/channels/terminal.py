@@ -6,9 +6,10 @@ import asyncio
 from datetime import timedelta
 from typing import Self, TextIO
 
-from services.notifier.channels.harmless import harmless, one_line
+from services.notifier.channels.harmless import harmless
 from services.notifier.channels.outcome import Message, Outcome, Reason, Retry, Sent
 from services.notifier.channels.tools import Tools
+from services.notifier.render import one_line
 
 WIDEST = 110
 """Columns: longer lines are hard to read."""

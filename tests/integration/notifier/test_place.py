@@ -13,7 +13,7 @@ from schemas.events.event import PolicyEvent
 from schemas.events.signal import PolicySignal
 from schemas.topics import POLICY_EVENTS, POLICY_SIGNALS
 from services.notifier.outbox import Relay
-from services.notifier.place import OUTCOMES, Placer
+from services.notifier.place import OUTCOMES, Placer, UlidMint
 from services.runtime import codec
 from services.runtime.broker import Record
 from services.runtime.errors import Malformed, Unavailable
@@ -274,3 +274,11 @@ async def test_every_outcome_is_one_of_the_counted(line: Line) -> None:
 
     assert set(line.outcomes) == {"opened", "held", "joined", "unplaced"}
     assert set(line.outcomes) <= set(OUTCOMES)
+
+
+def test_minted_ids_ascend_within_a_millisecond_too() -> None:
+    mint = UlidMint()
+
+    minted = [mint() for _ in range(5000)]
+
+    assert minted == sorted(set(minted))

@@ -94,6 +94,29 @@ def test_a_reversal_within_hours_is_a_new_event_linked_back_and_fresh(desk: Desk
     assert [(relation.event, relation.relation) for relation in undone.event.relations] == [(first.event.id, "reverses")]
 
 
+def test_a_dropped_plan_undoes_no_list_entry_of_the_same_products(desk: Desk) -> None:
+    listed = told("Gazette", action="list_add", direction="tighten", stage="published", products=("ai_accelerators",), companies=())
+
+    assert isinstance(desk.place(listed), Opened)
+    assert isinstance(desk.place(told("NPR", APRIL_9 + timedelta(hours=2), companies=())), Opened)
+
+
+def test_a_dropped_plan_undoes_no_rule_that_is_in_force(desk: Desk) -> None:
+    rule = told("Gazette", APRIL_9 - timedelta(days=20), action="tighten", direction="tighten", stage="in_force")
+
+    assert isinstance(desk.place(rule), Opened)
+    assert isinstance(desk.place(told("NPR")), Opened)
+
+
+def test_a_removal_from_the_list_undoes_the_entry_of_the_same_firm(desk: Desk) -> None:
+    firm = (Company(id="YMTC", role="listed"),)
+    desk.place(told("Gazette", action="list_add", direction="tighten", stage="published", products=(), companies=firm))
+
+    removal = told("Gazette", APRIL_9 + timedelta(days=20), tier=0, action="list_remove", stage="published", products=(), companies=firm)
+
+    assert isinstance(desk.place(removal), Reversed)
+
+
 def test_a_slow_rewrite_of_the_older_story_joins_the_older_event(desk: Desk) -> None:
     old = desk.place(told("NPR"))
     desk.place(licence_needed())

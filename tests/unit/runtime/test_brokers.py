@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.broker import LARGEST_REST, LARGEST_VALUE, Record, check
+from services.runtime.broker import Record
 from services.runtime.broker_options import KafkaOptions
 from services.runtime.brokers import BrokerSetup, open_broker
 from services.runtime.errors import Misconfigured, Rejected, Unavailable
+from services.runtime.limits import LARGEST_REST, LARGEST_VALUE, check
 
 
 @pytest.mark.parametrize(("url", "file"), [("embedded:", "data/broker.db"), ("embedded:other.db", "other.db")])
