@@ -40,7 +40,9 @@ def _prepared(part: Part, table: Changes) -> bool:
 
 def _in_plan(change: Change, table: Changes) -> bool:
     """Whether a word for a plan stands between verb and object, or right behind the object: lifts the planned ban, 取消限制出口的计划."""
-    return any(_between(change.verb, plan, change.object) or 0 <= plan.start - change.object.end <= BEHIND for plan in change.part.hits if plan.concept == table.plans)
+    return any(
+        _between(change.verb, plan, change.object) or 0 <= plan.start - change.object.end <= BEHIND for plan in change.part.hits if plan.concept == table.plans
+    )
 
 
 def _between(verb: Hit, plan: Hit, thing: Hit) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Iterator
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,18 @@ from tests import make
 
 STORIES = YAML(typ="safe").load(Path(__file__).parents[2].joinpath("data/h20.yaml").read_text("utf-8"))
 PIECES = YAML(typ="safe").load(Path(__file__).parents[2].joinpath("data/h20_pieces.yaml").read_text("utf-8"))
+WORDINGS = YAML(typ="safe").load(Path(__file__).parents[2].joinpath("data/h20_wordings.yaml").read_text("utf-8"))
+SHELVED = {
+    "verdict": "alert",
+    "nvidia": "seller",
+    "action": "shelve",
+    "direction": "loosen",
+    "stage": "reported",
+    "imposers": ("US",),
+    "targets": ("CN",),
+    "products": ("H20",),
+    "origin": "NPR",
+}
 WORDS = st.sampled_from(
     ["H20", "\u200f", "إنفيديا", "export", "ban", "Ｈ２０", "限制", "出口", "芯片", "중국에", "수출", "ﬁ", "&amp;", "<b>", "\n", "‘", "Nvidia"]
 )
@@ -58,6 +71,29 @@ def test_however_it_is_told_the_h20_story_comes_out_the_same(language: str, rule
         told = (verdict.verdict, facts.action, facts.direction, facts.stage, facts.imposers, facts.targets, facts.products, facts.origin)
         assert told == ("alert", "shelve", "loosen", "reported", ("US",), ("CN",), ("H20",), "NPR"), (title, lead, background, verdict.trace)
         assert "NVIDIA" in [company.id for company in facts.companies]
+
+
+def wordings() -> Iterator[dict[str, Any]]:
+    yield from WORDINGS["whole"]
+    for language, pieces in WORDINGS["pieces"].items():
+        texts, backgrounds = cycle(pieces["texts"]), cycle(["", *pieces["backgrounds"]])
+        for title in (*pieces["titles"], *(None for _ in pieces["texts"])):
+            yield {"language": language, "title": title, "text": f"{next(texts)} {next(backgrounds)}"}
+
+
+def test_what_was_only_planned_is_shelved_whatever_verb_the_title_uses(ruleset: Ruleset) -> None:
+    wrong = [(story["title"], story["text"][:60], told) for story in wordings() if (told := misjudged(story, ruleset))]
+
+    assert not wrong
+
+
+def misjudged(story: dict[str, Any], ruleset: Ruleset) -> dict[str, Any]:
+    """The facts that are not those of the story."""
+    verdict = judged(ruleset, story["title"], story["text"])
+    facts = verdict.facts
+    roles = {company.id: company.role for company in facts.companies}
+    told = {"verdict": verdict.verdict, "nvidia": roles.get("NVIDIA")} | {name: getattr(facts, name) for name in SHELVED if hasattr(facts, name)}
+    return {name: value for name, value in told.items() if value != SHELVED[name]}
 
 
 @pytest.mark.parametrize("story", STORIES["required"], ids=name)
@@ -134,12 +170,14 @@ def test_quarterly_results_that_mention_standing_curbs_do_not_alert(ruleset: Rul
 
 def test_a_trace_says_what_decided(ruleset: Ruleset) -> None:
     off_topic = judged(ruleset, "Football team beats its rival")
-    alert = judged(ruleset, STORIES["shelved"][0]["title"], STORIES["shelved"][0]["text"])
+    by_rule = judged(ruleset, STORIES["shelved"][0]["title"], STORIES["shelved"][0]["text"])
+    by_score = judged(ruleset, "US tightens export controls on Nvidia AI chips for China")
 
     assert off_topic.trace.decided == "gate: no subject with a lever"
-    assert alert.trace.decided.startswith("score ")
-    assert alert.trace.change == "drop_plan x restriction in sentence 0"
-    assert alert.trace.terms["change_head"] > 0
+    assert by_rule.trace.decided == "rule planned-curb-dropped"
+    assert by_rule.trace.change == "drop_plan x restriction in sentence 0"
+    assert by_score.trace.decided.startswith("score ")
+    assert by_score.trace.terms["change_head"] > 0
 
 
 def test_an_empty_item_is_no(ruleset: Ruleset) -> None:
