@@ -61,9 +61,10 @@ def states(
     for product in products:
         if product in goods.origin:
             signs.imposer[goods.origin[product]] += table.weights["origin"]
-    imposers = _imposers(signs)
+    destined = frozenset(goods.destined[product] for product in products if product in goods.destined)
+    imposers = _imposers(signs, destined)
     unnamed = any(table.region in part.concepts for part in parts if part.place == 0 or (change is not None and part is change.part))
-    targets = () if unnamed else _targets(signs, imposers, [goods.destined[product] for product in products if product in goods.destined], table)
+    targets = () if unnamed else _targets(signs, imposers, destined, table)
     agency, agency_quotes = _agency(parts, news, imposers, lexicon)
     quotes = [found for state in imposers for found in signs.quote("imposers", state)] + [found for state in targets for found in signs.quote("targets", state)]
     return States(imposers, agency, targets, (*quotes, *agency_quotes))
@@ -124,15 +125,17 @@ def _marked(hit: Hit, part: Part, mark: Mark, articles: Sequence[str]) -> bool:
     return before.endswith(mark.before) or own.startswith(mark.within) or after.startswith(mark.after)
 
 
-def _imposers(signs: Signs) -> tuple[str, ...]:
+def _imposers(signs: Signs, destined: frozenset[str]) -> tuple[str, ...]:
+    """The leading state, and those that weigh nearly as much; a state that the product is made for restricts it alone or not at all."""
     ranked = sorted(signs.imposer.items(), key=lambda item: -item[1])
     if not ranked or ranked[0][1] <= 0:
         return ()
     best = ranked[0][1]
-    return (ranked[0][0], *(state for state, weight in ranked[1:3] if weight >= RIVAL * best and signs.target[state] < weight))
+    rivals = (state for state, weight in ranked[1:3] if weight >= RIVAL * best and signs.target[state] < weight and state not in destined)
+    return (ranked[0][0], *rivals)
 
 
-def _targets(signs: Signs, imposers: tuple[str, ...], destined: Sequence[str], table: Places) -> tuple[str, ...]:
+def _targets(signs: Signs, imposers: tuple[str, ...], destined: frozenset[str], table: Places) -> tuple[str, ...]:
     leading = imposers[:1]
     hit = sorted(state for state, weight in signs.target.items() if weight >= table.least_target and state not in imposers)
     if hit:
@@ -140,7 +143,7 @@ def _targets(signs: Signs, imposers: tuple[str, ...], destined: Sequence[str], t
     usual = table.usual_target.get(leading[0]) if leading else None
     if usual is not None and (signs.target[usual] > 0 or signs.imposer[usual] > 0):
         return (usual,)
-    return tuple(sorted({*destined}.difference(imposers))) or ((EVERYONE,) if leading else ())
+    return tuple(sorted(destined.difference(imposers))) or ((EVERYONE,) if leading else ())
 
 
 def _agency(parts: Sequence[Part], news: Sequence[float], imposers: tuple[str, ...], lexicon: LexiconFile) -> tuple[str | None, tuple[Quote, ...]]:

@@ -126,6 +126,30 @@ def test_whatever_the_text_quotes_slice_it(pieces: list[str], title: str | None,
     assert all(found.text == (fields[found.field] or "")[found.start : found.end] for found in verdict.evidence)
 
 
+@given(
+    title=st.none() | st.text(st.characters(categories=["L", "M", "N", "P", "S", "Z", "C"]), max_size=80),
+    text=st.text(st.characters(categories=["L", "M", "N", "P", "S", "Z", "C"]), max_size=200),
+    place=st.integers(0, 300),
+)
+def test_no_text_is_too_odd_to_be_judged(title: str | None, text: str, place: int, ruleset: Ruleset) -> None:
+    told = f"{text[:place]} US bans exports of Nvidia H20 chips to China. {text[place:]}"
+
+    verdict = judged(ruleset, title, told)
+
+    fields = {"title": title, "text": told}
+    assert verdict.verdict in ("alert", "context", "no")
+    assert all(found.text == (fields[found.field] or "")[found.start : found.end] for found in verdict.evidence)
+
+
+@pytest.mark.parametrize("word", ["قيود ", "ban H20 export ", "出口管制", "\x00\ud800", "<b", "&#x", "Ａ"])
+def test_a_title_of_200_kilobytes_is_judged_like_a_long_one(word: str, ruleset: Ruleset) -> None:
+    title = "US bans exports of Nvidia H20 chips to China " + word * (200_000 // len(word))
+
+    verdict = judged(ruleset, title)
+
+    assert all(found.text == title[found.start : found.end] for found in verdict.evidence)
+
+
 def test_the_same_item_is_judged_the_same_twice(ruleset: Ruleset) -> None:
     story = STORIES["shelved"][0]
 
