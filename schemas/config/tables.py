@@ -60,6 +60,7 @@ class Changes(Config):
     strength: dict[str, float] = Field(description="Verb class -> how surely it is the change of its sentence; the strongest pair of a sentence counts.")
     plans: str = Field(description="Concept of words for a plan.")
     planned: dict[str, str] = Field(description="Verb class -> what it is beside a word for a plan: a suspended plan is dropped.")
+    supposed: str = Field(description="Concept of words behind which a verb is only supposed: if, should.")
     not_yet: str = Field(description="Concept of words that a measure was only prepared: in the works for months, ready to be imposed.")
     issued: str = Field(description="Concept of names of rules that stand in the books: such a rule is no mere plan, whatever else the item tells.")
     only_planned: tuple[Action, ...] = Field(description="What a headline calls the end of a measure that was only planned: these become `shelve`.")

@@ -18,7 +18,8 @@ DROPPED = "drop_plan"
 PLAN_REACH, NESTED_REACH, CURB_REACH = 0.5, 0.45, 0.25
 """How near a verb stands to the plan, or to the verb, that it governs, and a restriction to the trade it is on: shares of the window."""
 NEGATION_REACH, BEHIND = 8, 25
-"""Characters before a verb in which a negation voids it, or a cue of the past or of a wish makes it doubtful."""
+"""Characters before a verb in which a negation or a condition voids it, or a cue of the past or of a wish makes it doubtful."""
+_COMMA = re.compile("[,，、،]")
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -57,12 +58,18 @@ def _verbs(part: Part, table: Changes, language: str, window: int) -> Classed:
     idioms = [hit for hit, verb_class in named if ALONE in table.matrix.get(verb_class, {})]
     plans = [hit for hit in part.hits if hit.concept == table.plans]
     free = [(hit, verb_class) for hit, verb_class in named if hit in idioms or not any(_is_within(hit, idiom) for idiom in idioms)]
-    said = [(hit, verb_class) for hit, verb_class in free if not _negated(part, hit, table)]
+    said = [(hit, verb_class) for hit, verb_class in free if not (_negated(part, hit, table) or _supposed(part, hit, table))]
     return [(hit, _planned(hit, verb_class, [plan for plan in plans if _reach(hit, plan) <= window * PLAN_REACH], table, language)) for hit, verb_class in said]
 
 
 def _negated(part: Part, hit: Hit, table: Changes) -> bool:
     return part.before(hit, NEGATION_REACH).endswith(table.negations)
+
+
+def _supposed(part: Part, hit: Hit, table: Changes) -> bool:
+    """Whether it stands in a clause that begins with "if"; the clause behind the comma is told again."""
+    gaps = [hit.start - other.end for other in part.hits if other.concept == table.supposed]
+    return any(0 <= gap <= BEHIND and _COMMA.search(part.before(hit, gap)) is None for gap in gaps)
 
 
 def _is_within(hit: Hit, idiom: Hit) -> bool:
