@@ -34,8 +34,8 @@ format: dev ## put the code into the house's form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: dev ## measure speed and memory, each with its baseline (NEWS=file.jsonl[.gz] for news of your own)
-	$(BIN)/python -m tests.bench $(if $(NEWS),--news $(NEWS))
+bench: dev ## measure speed and memory, each with its baseline (NEWS=file.jsonl[.gz] or CHIPWIRE_BENCH_NEWS for news of your own, ONLY="classify kafka" for some)
+	$(BIN)/python -m tests.bench $(if $(NEWS),--news "$(NEWS)") $(if $(ONLY),--only $(ONLY))
 
 schemas: setup ## write schemas/jsonschema/ and schemas/examples/ anew
 	$(BIN)/python -m schemas.export

@@ -9,6 +9,7 @@ the hand-written files again. A task that ends before it was asked to stops the 
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import secrets
@@ -19,8 +20,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
-
-import structlog
 
 from schemas.topics import TOPICS
 from services.runtime import logs
@@ -37,7 +36,7 @@ from services.runtime.server import Health, RunFile, listen, make_app, run_file,
 from services.runtime.service import Service
 from services.runtime.settings import RuntimeSettings, Setting, Settings, catalogue, load
 
-log = structlog.get_logger()
+log = logs.logger()  # and logs is the first module of ours here: it loads structlog without extras
 
 T = TypeVar("T")
 
@@ -81,12 +80,24 @@ async def run(names: Sequence[str], *, parts: Mapping[str, Part] = SERVICES, clo
     try:
         with _signals(process):
             async with process.opened():
-                await process.build([(name, parts[name], own[name]) for name in names])
+                with _nothing_is_garbage():
+                    await process.build([(name, parts[name], own[name]) for name in names])
                 return await process.supervise()
     except Unavailable:
         if process.stop.is_set():
             return ExitCode.DONE  # told to stop while it waited
         raise
+
+
+@contextmanager
+def _nothing_is_garbage() -> Iterator[None]:
+    """Code, terms and tables are loaded once and stay: meanwhile the collector pauses, and afterwards it never walks over them again."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def load_settings(names: Sequence[str], parts: Mapping[str, Part]) -> tuple[RuntimeSettings, dict[str, Settings]]:

@@ -1,9 +1,14 @@
-"""Fixtures that every test may ask for."""
+"""Fixtures that every test may ask for. What the shell has set for chipwire does not reach the tests, nor the processes they start."""
 
 from __future__ import annotations
+
+import os
 
 from tests.servers.kafka import kafka, own_kafka
 from tests.servers.postgres import postgres, postgres_url
 from tests.servers.stores import store, store_url
 
 __all__ = ["kafka", "own_kafka", "postgres", "postgres_url", "store", "store_url"]
+
+for _name in [name for name in os.environ if name.startswith("CHIPWIRE_") and not name.startswith("CHIPWIRE_TEST_")]:
+    del os.environ[_name]

@@ -24,8 +24,8 @@ _STATES = {
 }
 _PRODUCTS = (
     "A100 chips", "H100 chips", "H20 chips", "H200 chips", "L40S chips", "B200 chips", "B300 chips", "GB200 systems", "GB300 systems", "B30A chips", "MI300X chips",
-    "MI308 chips", "MI325X chips", "MI350 chips", "Gaudi 3 chips", "HBM3E memory chips", "HBM4 memory chips", "EUV lithography machines", "DUV immersion lithography machines",
-    "EDA chip design software", "gallium", "germanium", "antimony", "photoresist for chipmaking", "etch tools for chipmaking", "chip metrology equipment",
+    "MI308 chips", "MI325X chips", "MI350 chips", "Gaudi 3 chips", "HBM3E memory chips", "HBM4 memory chips", "DUV immersion lithography machines",
+    "EDA chip design software", "gallium", "germanium", "antimony", "photoresist for chipmaking",
 )  # fmt: skip
 _VERBS = ("announced new export controls on {product} to {target}", "lifted export controls on {product} to {target}")
 _CONTEXT = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from prometheus_client import CollectorRegistry
 
@@ -19,6 +19,7 @@ from services.ingester.visit import Visitor
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.config_files import ConfigDir
+from services.runtime.errors import Misconfigured
 from services.runtime.http import HttpClient
 from services.runtime.service import Service, Task
 from services.store.engine import Store
@@ -33,15 +34,16 @@ def build(
     metrics.open(sources)
     intake = Intake(broker, store, clock, metrics)
     visitor = Visitor(intake, http, clock, _limits(settings), held_wait=settings.held_wait)
-    poller = Poller(_visited(sources), visitor, store=store, clock=clock, metrics=metrics, settings=settings)
+    poller = Poller(_visited(sources, settings.only), visitor, store=store, clock=clock, metrics=metrics, settings=settings)
     push = PushRoute(intake, lambda: sources, clock=clock, metrics=metrics, settings=settings)
     housekeeping = Housekeeping(lambda: poller.sources, store, clock, metrics, seen_kept=settings.seen_kept)
 
     async def reload() -> None:
         nonlocal sources
-        sources = load_sources(config)
+        found = load_sources(config)
+        poller.sources = _visited(found, settings.only)
+        sources = found
         metrics.open(sources)
-        poller.sources = _visited(sources)
 
     tasks: dict[str, Task] = {"ingester.housekeeping": housekeeping.run}
     if settings.poll:
@@ -49,8 +51,11 @@ def build(
     return Service("ingester", tasks, ready={"store": store.ping}, routes=(push.route,), reload=reload)
 
 
-def _visited(sources: Mapping[str, Source]) -> Mapping[str, Source]:
-    return {name: source for name, source in sources.items() if source.visited}
+def _visited(sources: Mapping[str, Source], only: Collection[str]) -> Mapping[str, Source]:
+    unknown = sorted(set(only) - sources.keys())
+    if unknown:
+        raise Misconfigured(f"CHIPWIRE_INGESTER_ONLY names {', '.join(unknown)}, for which there is no file in sources/; expected ids of sources")
+    return {name: source for name, source in sources.items() if source.visited and (not only or name in only)}
 
 
 def _limits(settings: IngesterSettings) -> Limits:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import Field, SecretStr
 
 from schemas.config.duration import Duration
-from services.runtime.settings import Settings
+from services.runtime.settings import Settings, Words
 
 
 class IngesterSettings(Settings, env_prefix="CHIPWIRE_INGESTER_"):
@@ -15,6 +15,8 @@ class IngesterSettings(Settings, env_prefix="CHIPWIRE_INGESTER_"):
 
     poll: bool = True
     """Whether this process visits sources. Off, it takes pushes only."""
+    only: Words = ()
+    """Ids of the sources that this process visits, such as `eu-trade,uk-ecju`; all by default."""
     contact: str = ""
     """An address or page for whoever runs a source that we visit; told in the User-Agent header. Some official sources demand one."""
     visits_at_once: int = Field(default=50, ge=1, le=200)

@@ -68,12 +68,15 @@ def render_text(
 
 def one_line(text: str, limit: int = _SUBJECT) -> str:
     """`text` fit for a subject or a header: no line breaks, control or direction characters, at most `limit` characters."""
-    line = " ".join("".join(map(_harmless, text[: limit * 8])).split())  # a megabyte of title is not read to its end
+    head = text[: limit * 8]  # a megabyte of title is not read to its end
+    line = " ".join((head if head.isprintable() else "".join(map(_harmless, head))).split())  # what is printable is harmless
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
 
 
 def isolated(text: str, words: Template) -> str:
     """`text` in a direction isolate, where it has letters that run against the direction of the language."""
+    if words.direction == "ltr" and text.isascii():
+        return text
     against = _AGAINST[words.direction]
     return f"{_FSI}{text}{_PDI}" if any(unicodedata.bidirectional(letter) in against for letter in text) else text
 

@@ -24,13 +24,16 @@ from functools import lru_cache
 from typing import Any, Literal, Self
 
 import aiohttp
-import httpx
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from services.runtime.addresses import Network, why_denied
 from services.runtime.errors import Malformed, Rejected, Unavailable
 from services.runtime.inflate import ACCEPTED, Inflater
+from services.runtime.unseen import unseen
+
+with unseen("rich"):
+    import httpx
 
 Sent = Literal["never", "maybe"]
 """Whether the server may have seen the request. "never" is said only where no connection was had."""

@@ -12,7 +12,10 @@ import time
 from collections.abc import Iterable, MutableMapping
 from typing import Any, TextIO
 
-import structlog
+from services.runtime.unseen import unseen
+
+with unseen("rich"):
+    import structlog
 
 _HIDDEN = "***"
 _PATTERNS = (
@@ -43,6 +46,11 @@ def configure(*, style: str = "auto", level: str = "info", stream: TextIO | None
         cache_logger_on_first_use=False,
     )
     _route_standard_library(out, threshold, _renderer(pretty=pretty, colors=out.isatty()))
+
+
+def logger() -> Any:
+    """As structlog's own, for who must not load it with its extras."""
+    return structlog.get_logger()
 
 
 def scrub(text: str) -> str:

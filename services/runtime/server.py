@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -37,6 +37,8 @@ from services.runtime.service import Check
 
 MAX_BODY = 32_000_000  # bytes; routes may set less
 BODY_DEADLINE = timedelta(seconds=30)
+FROM_THE_START = ("/livez", "/readyz", "/metrics", "/-/reload", "/-/records")
+"""Paths that every process has, before its services are built and add theirs."""
 CHECK_DEADLINE = timedelta(seconds=5)
 
 Publish = Callable[[Sequence[Record]], Awaitable[None]]
@@ -127,13 +129,16 @@ def listen(host: str, port: int) -> socket.socket:
 def make_app(health: Health, registry: CollectorRegistry, *, token: str, publish: Publish, reload: Reload) -> Starlette:
     """The application with the routes that every process has. Services add theirs to `app.routes`."""
 
+    is_ready = Gauge("chipwire_ready", "1 while everything the process needs answers, asked at every scrape.", registry=registry)
+
     async def livez(_: Request) -> Response:
         return await _report(health.live, None)
 
     async def readyz(_: Request) -> Response:
         return await _report(health.ready, "stopping" if health.stopping else health.starting)
 
-    async def show_metrics(_: Request) -> Response:
+    async def show_metrics(request: Request) -> Response:
+        is_ready.set((await readyz(request)).status_code == 200)
         return Response(await asyncio.to_thread(metrics.exposition, registry), media_type=metrics.CONTENT_TYPE)
 
     async def reload_now(request: Request) -> Response:
@@ -289,7 +294,7 @@ class _Server(uvicorn.Server):
 
 
 class _Guard:
-    """Bounds the size of a request and the time its body may take, and refuses work while the process stops."""
+    """Bounds the size of a request and the time its body may take, and refuses work before the process has started and while it stops."""
 
     def __init__(self, app: ASGIApp, health: Health) -> None:
         self._app = app
@@ -300,6 +305,9 @@ class _Guard:
             return
         if self._health.stopping and scope["method"] not in ("GET", "HEAD"):
             await _sentence(503, "the process is stopping", {"retry-after": "5"})(scope, receive, send)
+            return
+        if self._health.starting and scope["path"] not in FROM_THE_START:  # a 404 would tell a client to give up
+            await _sentence(503, f"the process has not started yet: {self._health.starting}", {"retry-after": "5"})(scope, receive, send)
             return
         reader = _BoundedBody(receive, MAX_BODY, BODY_DEADLINE)
         if reader.declares_too_much(scope):

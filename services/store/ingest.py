@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from services.store.engine import Instant, database_now, metadata
+from services.store.engine import Instant, database_now, insert, metadata
 
 SOURCES = sa.Table(
     "source_states",
@@ -84,10 +83,10 @@ def enrol(db: Connection, addresses: Mapping[str, str], now: datetime) -> None:
     if not addresses:
         return
     rows = [{"source": source, "url": url, "next_visit_at": now} for source, url in addresses.items()]
-    insert = _insert(db, SOURCES)
-    moved = SOURCES.c.url != insert.excluded.url
-    fresh = {"url": insert.excluded.url, "etag": None, "last_modified": None, "unmodified": 0, "next_visit_at": insert.excluded.next_visit_at}
-    db.execute(insert.on_conflict_do_update(index_elements=["source"], set_=fresh, where=moved), rows)
+    row = insert(db, SOURCES)
+    moved = SOURCES.c.url != row.excluded.url
+    fresh = {"url": row.excluded.url, "etag": None, "last_modified": None, "unmodified": 0, "next_visit_at": row.excluded.next_visit_at}
+    db.execute(row.on_conflict_do_update(index_elements=["source"], set_=fresh, where=moved), rows)
 
 
 def claim(db: Connection, sources: Collection[str], *, limit: int, lease: timedelta, token: str, now: datetime) -> list[SourceState]:
@@ -143,20 +142,15 @@ def remember(db: Connection, items: Sequence[SeenItem], now: datetime) -> None:
     """These revisions were published, or are still there. A row that says so already is written again only once a day."""
     if not items:
         return
-    insert = _insert(db, ITEMS)
-    stale = sa.or_(ITEMS.c.revision != insert.excluded.revision, ITEMS.c.last_seen_at < now - TOUCHED_EVERY)
-    news = {"revision": insert.excluded.revision, "last_seen_at": insert.excluded.last_seen_at}
+    row = insert(db, ITEMS)
+    stale = sa.or_(ITEMS.c.revision != row.excluded.revision, ITEMS.c.last_seen_at < now - TOUCHED_EVERY)
+    news = {"revision": row.excluded.revision, "last_seen_at": row.excluded.last_seen_at}
     in_order = sorted(items, key=lambda each: each.item)  # two ingesters that lock rows in one order never wait for each other in a circle
     rows = [{"item": each.item, "revision": each.revision, "source": each.source, "first_seen_at": now, "last_seen_at": now} for each in in_order]
-    db.execute(insert.on_conflict_do_update(index_elements=["item"], set_=news, where=stale), rows)
+    db.execute(row.on_conflict_do_update(index_elements=["item"], set_=news, where=stale), rows)
 
 
 def forget(db: Connection, *, unseen_since: datetime, limit: int = 10_000) -> int:
     """Removes up to `limit` items not seen since then; returns how many went."""
     old = sa.select(ITEMS.c.item).where(ITEMS.c.last_seen_at < unseen_since).limit(limit)
     return db.execute(sa.delete(ITEMS).where(ITEMS.c.item.in_(old))).rowcount
-
-
-def _insert(db: Connection, table: sa.Table) -> Any:
-    """INSERT with ON CONFLICT, which both dialects have and SQLAlchemy's common part has not."""
-    return sqlite.insert(table) if db.dialect.name == "sqlite" else postgresql.insert(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -46,7 +46,7 @@ class Embedded:
         return open_embedded(self.path, options=options)
 
     async def settings(self, broker: Broker, topic: Topic) -> dict[str, Any]:
-        with sqlite3.connect(self.path) as db:
+        with closing(sqlite3.connect(self.path)) as db:
             return dict(
                 zip(
                     ("partitions", "cleanup", "retention"),

@@ -25,6 +25,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.missing import not_available
+
 POM = Path(__file__).parents[1] / "kafka" / "pom.xml"
 
 _FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xms128m", "-Xmx384m", "-Xss512k", "-XX:-UsePerfData")
@@ -172,7 +174,7 @@ def kafka() -> Iterator[KafkaServer | ExistingKafka]:
             server = KafkaServer(Path(directory), jars())
             server.create()
         except NotAvailable as exc:
-            pytest.skip(f"real Kafka not available: {exc}")
+            not_available("Kafka", exc)
         try:
             yield server
         finally:

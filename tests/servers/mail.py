@@ -45,8 +45,8 @@ class Mailbox:
 
 
 @asynccontextmanager
-async def mailbox(*, tls: ssl.SSLContext | None = None) -> AsyncIterator[Mailbox]:
-    """A server at work on a free port; with `tls` it offers STARTTLS."""
+async def mailbox(*, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[Mailbox]:
+    """A server at work, by default on a free port; with `tls` it offers STARTTLS."""
     box = Mailbox()
     protocols: list[SMTP] = []
 
@@ -55,7 +55,7 @@ async def mailbox(*, tls: ssl.SSLContext | None = None) -> AsyncIterator[Mailbox
         protocols.append(SMTP(box, hostname="mail.test", loop=asyncio.get_running_loop(), **options))
         return protocols[-1]
 
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port)
     box.port = server.sockets[0].getsockname()[1]
     try:
         yield box

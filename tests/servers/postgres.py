@@ -21,8 +21,9 @@ from time import monotonic, sleep
 import psycopg
 import pytest
 
+from tests.servers.missing import not_available
+
 _OWNER = ("nobody", "nogroup")
-_MISSING = "real PostgreSQL not available"
 
 
 class NotAvailable(Exception):
@@ -60,7 +61,7 @@ def postgres() -> Iterator[Postgres]:
         with running() as server:
             yield server
     except NotAvailable as exc:
-        pytest.skip(str(exc))
+        not_available("PostgreSQL", exc)
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def _programs() -> Path:
     for place in (*([Path(on_path).resolve().parent] if on_path else []), *installed):
         if (place / "initdb").exists() and (place / "postgres").exists():
             return place
-    raise NotAvailable(f"{_MISSING}: no initdb on PATH nor under /usr/lib/postgresql; install postgresql 15 or later, or set CHIPWIRE_TEST_POSTGRES")
+    raise NotAvailable("no initdb on PATH nor under /usr/lib/postgresql; install postgresql 15 or later, or set CHIPWIRE_TEST_POSTGRES")
 
 
 @contextmanager
@@ -122,7 +123,7 @@ def _await(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
             psycopg.connect(f"postgresql://test@127.0.0.1:{port}/postgres", connect_timeout=2).close()
         except psycopg.OperationalError as exc:
             if server.poll() is not None or monotonic() > deadline:
-                raise NotAvailable(f"{_MISSING}: the server does not start: {log.read_text(errors='replace')[-500:]}") from exc
+                raise NotAvailable(f"the server does not start: {log.read_text(errors='replace')[-500:]}") from exc
             sleep(0.05)
         else:
             return
@@ -131,7 +132,7 @@ def _await(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
 def _call(command: list[str | Path], folder: Path) -> None:
     done = subprocess.run(_as_user(command), cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
-        raise NotAvailable(f"{_MISSING}: {Path(command[0]).name} failed: {done.stderr[-500:]}")
+        raise NotAvailable(f"{Path(command[0]).name} failed: {done.stderr[-500:]}")
 
 
 def _as_user(command: list[str | Path]) -> list[str]:

@@ -50,8 +50,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver at work on a free loopback port."""
+def receiving(port: int = 0) -> Iterator[Receiver]:
+    """A receiver at work on a loopback port, by default a free one."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,8 +67,14 @@ def receiving() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the name is http.server's
             """Silent: a test says itself what it saw."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # many senders at once must not wait for a second knock
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """Silent: a sender that is killed drops its lines."""
+
+    server = Server(("127.0.0.1", port), Handler)
     receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
     thread = threading.Thread(target=server.serve_forever, name="webhook-receiver", daemon=True)
     thread.start()

@@ -30,7 +30,7 @@ async def test_the_demo_sample_flows_through_a_real_source_as_news(tmp_path: Pat
     (tmp_path / "sample.jsonl").write_text(demo_lines(clock.now()), "utf-8")
     sources = config(tmp_path)
     (tmp_path / "sources" / "sample.yaml").write_text(demo_source(tmp_path / "sample.jsonl").model_dump_json(), "utf-8")
-    settings = IngesterSettings(visits_at_once=50, visit_deadline=timedelta(seconds=1))
+    settings = IngesterSettings(only=("sample",), visit_deadline=timedelta(seconds=1))
 
     async with HttpClient(allow=[ip_network("127.0.0.0/8")]) as http, Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
         await store.run(metadata.create_all)
@@ -82,3 +82,11 @@ def test_without_polling_only_pushes_are_taken(tmp_path: Path) -> None:
     service = build(settings, FakeBroker(), store, clock=SystemClock(), registry=CollectorRegistry(), http=HttpClient(), config=config(tmp_path))
 
     assert {"ingester.housekeeping"} == set(service.tasks)
+
+
+def test_a_source_to_visit_that_is_not_there_is_told(tmp_path: Path) -> None:
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
+    settings = IngesterSettings(only=("eu-trade", "eu-tarde"))
+
+    with pytest.raises(Misconfigured, match="CHIPWIRE_INGESTER_ONLY names eu-tarde, for which there is no file"):
+        build(settings, FakeBroker(), store, clock=SystemClock(), registry=CollectorRegistry(), http=HttpClient(), config=config(tmp_path))

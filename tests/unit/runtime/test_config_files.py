@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.config.base import Config
 from schemas.config.duration import Duration
+from services.runtime import config_files
 from services.runtime.config_files import ConfigDir, content_hash, load_yaml, read_yaml
 from services.runtime.errors import Misconfigured
 
@@ -217,3 +218,11 @@ def test_files_below_the_working_directory_are_named_from_there(tmp_path: Path, 
     with pytest.raises(Misconfigured) as caught:
         load_yaml(Path("rules/a.yaml"), Example)
     assert str(caught.value).startswith(f"rules{os.sep}a.yaml:1:")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "services").rglob("*.yaml")), ids=lambda path: path.name)
+def test_the_fast_parser_sees_what_the_careful_one_sees(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast = read_yaml(path).value
+    monkeypatch.setattr(config_files, "_composed_fast", lambda _text: None)
+
+    assert fast == read_yaml(path).value

@@ -82,6 +82,17 @@ def saying(sentence: str | None, error: type[Exception] = Unavailable) -> Callab
     return check
 
 
+async def test_a_scrape_asks_whether_the_process_is_ready() -> None:
+    async with a_port() as port:
+        port.health.ready = {"store": saying(None)}
+        _, well = await port.ask("GET", "/metrics")
+        port.health.ready = {"store": saying("the database does not answer")}
+        _, away = await port.ask("GET", "/metrics")
+
+    assert b"\nchipwire_ready 1.0\n" in well
+    assert b"\nchipwire_ready 0.0\n" in away
+
+
 async def test_readiness_lists_every_check_with_its_sentence() -> None:
     async with a_port() as port:
         port.health.ready = {"broker": saying(None), "store": saying("the database does not answer"), "odd": saying("boo", ZeroDivisionError)}
@@ -208,6 +219,15 @@ async def test_while_it_stops_nothing_new_is_taken_but_health_and_pages_answer()
 
         assert await port.ask("POST", "/echo", b"abc") == (503, {"error": "the process is stopping"})
         assert (await port.ask("GET", "/echo"))[0] == 200
+
+
+async def test_before_it_has_started_a_route_to_come_says_so_instead_of_not_found() -> None:
+    async with a_port() as port:
+        port.health.starting = "waiting for the broker"
+        assert await port.ask("POST", "/v1/items", b"{}") == (503, {"error": "the process has not started yet: waiting for the broker"})
+        assert (await port.ask("GET", "/metrics"))[0] == 200
+        port.health.starting = None
+        assert (await port.ask("POST", "/v1/items", b"{}"))[0] == 404
 
 
 async def test_a_port_in_use_is_a_sentence_that_names_the_setting() -> None:

@@ -1,0 +1,128 @@
+"""Webhooks a second: claimed, rendered, signed, sent and journaled, beside the raw client that posts the same bytes to the same receiver."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+
+import aiohttp
+from prometheus_client import CollectorRegistry
+
+from schemas.api.webhook import WebhookAlert
+from services.notifier.channels.webhook import WebhookChannel
+from services.notifier.deliver import Deliverer
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.service import words
+from services.notifier.settings import NotifierSettings
+from services.notifier.wording import load_templates
+from services.runtime import logs
+from services.runtime.clock import SystemClock
+from services.runtime.config_files import ConfigDir
+from services.runtime.http import HttpClient
+from services.store import migrate
+from services.store.engine import Connection, Store
+from services.store.wake import Waker
+from tests import make
+from tests.alerting import CIPHER, account, fan_out_all, hook, raise_alert, subscribe
+from tests.bench.line import in_hand
+from tests.bench.receiver import elsewhere
+from tests.bench.report import Row, series
+from tests.bench.setting import Setting
+from tests.servers import postgres
+
+DELIVERIES = 4_000
+DESTINATIONS = 8
+AT_ONCE = 64
+LOOPBACK = (ip_network("127.0.0.0/8"),)
+CLOCK = SystemClock()
+
+
+async def measure(setting: Setting) -> Sequence[Row]:
+    """On SQLite and, where there is one, on PostgreSQL."""
+    rows = [await _row(setting, "SQLite", [f"sqlite:///{setting.directory / f'webhooks-{run}.db'}" for run in range(setting.runs)])]
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgres.running())
+        except postgres.NotAvailable:
+            return rows
+        databases = [stack.enter_context(server.database()) for _ in range(setting.runs)]
+        return [*rows, await _row(setting, "PostgreSQL", databases)]
+
+
+async def _row(setting: Setting, name: str, urls: Sequence[str]) -> Row:
+    count = setting.size(DELIVERIES)
+    ours, raw = [], []
+    with elsewhere() as url, _log_to(setting.directory / "webhooks.log"):
+        for database in urls:
+            async with Store.open(database) as store:
+                migrate.upgrade(store, by_hand=True)
+                await store.run(lambda db: _fill(db, url, count))
+                ours.append(await _delivered(store, count))
+            raw.append(await _posted(url, count))
+    note = f"{count:,} deliveries to {DESTINATIONS} destinations, 64 at once; from the queue to the journal"
+    return Row(f"webhooks signed and journaled, {name}", series(ours, "webhooks/s"), series(raw, "POST/s"), "raw aiohttp, same bytes", note=note)
+
+
+@contextmanager
+def _log_to(file: Path) -> Iterator[None]:
+    """Lines of the log are part of the work, and go where they are in nobody's way."""
+    with file.open("a") as sink:
+        logs.configure(style="json", stream=sink)
+        yield
+        logs.configure(level="error")
+
+
+def _fill(db: Connection, url: str, count: int) -> None:
+    """So many deliveries, due at once."""
+    subscribe(db, account(*(hook(f"hook{number}", url) for number in range(DESTINATIONS))), now=CLOCK.now() - timedelta(days=1))
+    for number in range(count // DESTINATIONS):
+        raise_alert(db, make.event(id=f"E{number:05}"), now=CLOCK.now())
+    fan_out_all(db, CLOCK.now())
+
+
+async def _delivered(store: Store, count: int) -> float:
+    """Webhooks a second, until every delivery has its end in the journal."""
+    settings, metrics, waker, stop = NotifierSettings(), NotifierMetrics(CollectorRegistry()), Waker(store), asyncio.Event()
+    render = partial(words, templates=load_templates(ConfigDir()))
+    async with HttpClient(allow=LOOPBACK) as http:
+        channels = {"webhook": WebhookChannel(http, CLOCK, settings.webhook_deadline)}
+        deliverer = Deliverer(store, CIPHER, channels, render, settings=settings, waker=waker, clock=CLOCK, metrics=metrics)
+        began = time.perf_counter()
+        task = asyncio.create_task(deliverer.run(stop), name="bench.deliver")
+        while await store.read(in_hand):  # noqa: ASYNC110 the database tells nobody
+            await asyncio.sleep(0.02)
+        seconds = time.perf_counter() - began
+        stop.set()
+        await task
+    return count / seconds
+
+
+async def _posted(url: str, count: int) -> float:
+    """POSTs a second, of an alert's bytes with a signature's headers."""
+    body, headers = _alert(), {"content-type": "application/json", "webhook-id": "msg_1", "webhook-timestamp": "1", "webhook-signature": "v1,abc"}
+    turns = iter(range(count))
+    async with aiohttp.ClientSession() as session:
+
+        async def work() -> None:
+            for _ in turns:
+                async with session.post(url, data=body, headers=headers) as answer:
+                    await answer.read()
+
+        began = time.perf_counter()
+        await asyncio.gather(*[work() for _ in range(AT_ONCE)])
+        return count / (time.perf_counter() - began)
+
+
+def _alert() -> bytes:
+    event = make.event()
+    told = WebhookAlert(
+        timestamp=make.NOW, delivery="msg_1", alert=f"{event.id}.1", kind="new", headline=event.headline, text=event.headline * 5, language="en",
+        reasons=("all",), sequence=1, previous=0, epoch=1, event=event,
+    )  # fmt: skip
+    return told.model_dump_json(by_alias=True).encode()
