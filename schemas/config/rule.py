@@ -9,8 +9,8 @@ rules:
       none: [{term: entity_list}]
     verdict: context
     examples:
-      - {text: "China will take necessary measures to protect its firms from chip curbs, a spokesperson said", fires: yes}
-      - {text: "China bans exports of gallium to the United States", fires: no}
+      - {text: "China will take necessary measures to protect its firms from chip curbs, a spokesperson said", fires: true}
+      - {text: "China bans exports of gallium to the United States", fires: false}
 """
 
 from __future__ import annotations

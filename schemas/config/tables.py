@@ -60,6 +60,10 @@ class Changes(Config):
     strength: dict[str, float] = Field(description="Verb class -> how surely it is the change of its sentence; the strongest pair of a sentence counts.")
     plans: str = Field(description="Concept of words for a plan.")
     planned: dict[str, str] = Field(description="Verb class -> what it is beside a word for a plan: a suspended plan is dropped.")
+    supposed: str = Field(description="Concept of words behind which a verb is only supposed: if, should.")
+    not_yet: str = Field(description="Concept of words that a measure was only prepared: in the works for months, ready to be imposed.")
+    issued: str = Field(description="Concept of names of rules that stand in the books: such a rule is no mere plan, whatever else the item tells.")
+    only_planned: tuple[Action, ...] = Field(description="What a headline calls the end of a measure that was only planned: these become `shelve`.")
     plannable: tuple[str, ...] = Field(description="Verb classes whose tightening is undone when a plan for it is dropped.")
     denied: tuple[str, ...] = Field(description="Verb classes that deny the tightening they govern: nothing changed.")
     late: float = Field(description="Taken off for a verb at the end of its sentence; at the start, where the verb comes last.")
@@ -128,6 +132,7 @@ class Products(Config):
     general: tuple[str, ...] = Field(description="Groups that count only where nothing more exact is named.")
     makers: dict[str, str] = Field(default={}, description="Company -> the group that is meant where only `general` ones are named beside it.")
     members: dict[str, tuple[str, ...]] = Field(default={}, description="Group -> its products: one that is named hides the group.")
+    destined: dict[str, str] = Field(default={}, description="Product -> the state it is made for: it is hit where none is named.")
     origin: dict[str, str] = Field(default={}, description="Product or group -> the state that mostly supplies it: a hint at the imposer.")
 
 

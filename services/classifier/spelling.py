@@ -146,6 +146,9 @@ def _arabic(folded: str, exact: str | None) -> Spelling:
         return Spelling(literal, not first.startswith("*"), not first.endswith("*"), article=article, exact=exact)
     rest = re.escape(literal) + (r"\w*" if first.endswith("*") else _ENDING)
     for word in others:
+        if word == "*":
+            rest += _GAP
+            continue
         bare = word.removeprefix("ال") if len(word) >= 5 else word
         rest += " (?:ال)?" + re.escape(bare).replace(r"\*", r"\w*")
     return Spelling(literal, ends=not folded.endswith("*"), rest=rest, article=article, exact=exact)

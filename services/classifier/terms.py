@@ -109,7 +109,7 @@ class Terms:
         kept = meant(found, self._meant_signs(found, sighting, language))
         hits = [_hit(one, sighting, starts) for one in kept]
         hits += self._legal_ids(sighting, starts)
-        hits = _supported(hits)
+        hits = _supported(hits, {one.entry.concept for one in found if one.entry.role == "exclude"})
         if not any(hit.kind == "subject" or "chip_company" in self.names.get(hit.concept, ()) for hit in hits):
             hits = [hit for hit in hits if hit.concept not in self._ambiguous]
         return tuple(sorted(hits, key=lambda hit: (hit.sentence, hit.start, -hit.end, hit.concept))[:MOST_HITS])
@@ -157,10 +157,11 @@ def _as_spelled(sighting: Sighting, start: int, end: int, exact: str) -> bool:
     return field.source[first:last].startswith(exact.strip("*"))
 
 
-def _supported(hits: list[Hit]) -> list[Hit]:
-    """Without the weak ones that stand alone in their sentence."""
+def _supported(hits: list[Hit], otherwise: Collection[str]) -> list[Hit]:
+    """Without the weak ones that stand alone in their sentence, or whose concept the item only means `otherwise`: poker chips make all chips clay."""
     firm = {hit.sentence for hit in hits if hit.kind in _SUPPORT and hit.mark != "weak"}
-    return [hit for hit in hits if hit.mark != "weak" or hit.sentence in firm]
+    sure = {hit.concept for hit in hits if hit.mark != "weak"}
+    return [hit for hit in hits if hit.mark != "weak" or (hit.sentence in firm and (hit.concept in sure or hit.concept not in otherwise))]
 
 
 def _hit(one: Candidate, sighting: Sighting, starts: Sequence[int]) -> Hit:

@@ -57,7 +57,9 @@ def classify(
     for line in lines:
         item = line.to_item()
         verdict = judge(item, ruleset)
-        print(as_line(item, verdict, ruleset.hash, templates) if as_json else card(item, verdict, templates))
+        print(printable(as_line(item, verdict, ruleset.hash, templates) if as_json else card(item, verdict, templates)))
+    if not (lines or problems):
+        print(f"{file} holds no items", file=sys.stderr)
     for problem in problems:
         print(f"{file}: {problem}", file=sys.stderr)
     if problems:
@@ -90,6 +92,11 @@ def _content(file: str) -> bytes:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as exc:
         raise Misconfigured(f"{file} cannot be read: {exc.strerror}") from exc
+
+
+def printable(text: str) -> str:
+    """Half a character, which no encoding takes, as its escape: that is also how JSON writes it."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def as_line(item: NewsItem, verdict: Verdict, ruleset: str, templates: Templates) -> str:

@@ -100,8 +100,10 @@ def parse_line(raw: bytes, *, labels: bool = False) -> Line:
     """Reads one line. Raises ValueError with a sentence when it is no news item."""
     try:
         value: Any = json.loads(raw)
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise ValueError(f"not JSON ({problem})") from problem
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
     try:
         line = Line.model_validate(value)
     except ValidationError as problem:

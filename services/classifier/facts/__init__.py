@@ -17,6 +17,7 @@ from services.classifier.facts.instruments import instruments
 from services.classifier.facts.news import news_scores
 from services.classifier.facts.origin import origin
 from services.classifier.facts.parts import Part, parts
+from services.classifier.facts.plans import was_only_planned, without_other_rules
 from services.classifier.facts.products import products
 from services.classifier.facts.quote import Quote, quote
 from services.classifier.facts.severity import severity
@@ -40,10 +41,11 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
     """All facts of a document. Confidence is added when the score is known."""
     item, lexicon = document.item, terms.lexicon
     sentences = parts(document, terms.names)
-    news = news_scores(sentences, tables.news, item.published.at.year if item.published else None)
-    change = leading(sentences, news, tables, document.language.tag)
+    year = item.published.at.year if item.published else None
+    news = without_other_rules(sentences, news_scores(sentences, tables.news, year), tables.changes)
+    change = leading(sentences, news, tables, document.language.tag, year)
     things, thing_quotes = products(sentences, news, change, tables.products)
-    found = states(sentences, news, change, things, tables.places, tables.products.origin, lexicon)
+    found = states(sentences, news, change, things, tables.places, tables.products, lexicon)
     firms, firm_quotes = companies(sentences, news, change, found, tables.companies, lexicon)
     step, step_quotes = stage(sentences, change, item.tier, tables.stages)
     when, when_quotes = dates(sentences, change, item.published, tables.dates)
@@ -68,15 +70,16 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
     return Findings(facts, quotes, sentences, news, change)
 
 
-def leading(sentences: tuple[Part, ...], news: tuple[float, ...], tables: Tables, language: str) -> Change | None:
+def leading(sentences: tuple[Part, ...], news: tuple[float, ...], tables: Tables, language: str, year: int | None) -> Change | None:
     """The change that is the item's news: the surest of the sentence that is most the news."""
     found = [(score, change) for part, score in zip(sentences, news, strict=True) for change in changes(part, tables.changes, language)]
     if not found:
         return None
     best = max(found, key=lambda pair: pair[0] + pair[1].strength)[1]
-    if best.outcome.direction == SHELVED.direction and any(change.outcome == SHELVED and score >= tables.news.position[1] for score, change in found):
-        return replace(best, outcome=SHELVED)  # headlines lift bans that never were: the lead says that a plan was dropped
-    return replace(best, outcome=settled(best, sentences[0], tables.changes))
+    outcome = settled(best, sentences[0], tables.changes)
+    if best.outcome.action in tables.changes.only_planned and was_only_planned(best, sentences, [change for _, change in found], tables.changes, year):
+        return replace(best, outcome=SHELVED)  # headlines lift, cancel and suspend bans that never were
+    return replace(best, outcome=outcome)
 
 
 def _of_change(change: Change | None) -> tuple[Quote, ...]:

@@ -13,11 +13,13 @@ from services.classifier.terms import Hit
 DENIED = Outcome(action="clarify", direction="neutral")
 SHELVED = Outcome(action="shelve", direction="loosen")
 ALONE = "alone"
+RESTRICTION, TRADE = "restriction", "trade"
 DROPPED = "drop_plan"
-PLAN_REACH, NESTED_REACH = 0.5, 0.45
-"""How near a verb stands to the plan, or to the verb, that it governs: shares of the window."""
+PLAN_REACH, NESTED_REACH, CURB_REACH = 0.5, 0.45, 0.25
+"""How near a verb stands to the plan, or to the verb, that it governs, and a restriction to the trade it is on: shares of the window."""
 NEGATION_REACH, BEHIND = 8, 25
-"""Characters before a verb in which a negation voids it, or a cue of the past or of a wish makes it doubtful."""
+"""Characters before a verb in which a negation or a condition voids it, or a cue of the past or of a wish makes it doubtful."""
+_COMMA = re.compile("[,，、،]")
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -56,12 +58,18 @@ def _verbs(part: Part, table: Changes, language: str, window: int) -> Classed:
     idioms = [hit for hit, verb_class in named if ALONE in table.matrix.get(verb_class, {})]
     plans = [hit for hit in part.hits if hit.concept == table.plans]
     free = [(hit, verb_class) for hit, verb_class in named if hit in idioms or not any(_is_within(hit, idiom) for idiom in idioms)]
-    said = [(hit, verb_class) for hit, verb_class in free if not _negated(part, hit, table)]
+    said = [(hit, verb_class) for hit, verb_class in free if not (_negated(part, hit, table) or _supposed(part, hit, table))]
     return [(hit, _planned(hit, verb_class, [plan for plan in plans if _reach(hit, plan) <= window * PLAN_REACH], table, language)) for hit, verb_class in said]
 
 
 def _negated(part: Part, hit: Hit, table: Changes) -> bool:
     return part.before(hit, NEGATION_REACH).endswith(table.negations)
+
+
+def _supposed(part: Part, hit: Hit, table: Changes) -> bool:
+    """Whether it stands in a clause that begins with "if"; the clause behind the comma is told again."""
+    gaps = [hit.start - other.end for other in part.hits if other.concept == table.supposed]
+    return any(0 <= gap <= BEHIND and _COMMA.search(part.before(hit, gap)) is None for gap in gaps)
 
 
 def _is_within(hit: Hit, idiom: Hit) -> bool:
@@ -76,6 +84,7 @@ def _planned(verb: Hit, verb_class: str, plans: Sequence[Hit], table: Changes, l
 
 
 def _pairs(part: Part, verbs: Classed, objects: Classed, table: Changes, window: int) -> Iterator[Change]:
+    curbs = [hit for hit, object_class in objects if object_class == RESTRICTION]
     for verb, verb_class in verbs:
         outcomes = table.matrix.get(verb_class, {})
         strength = table.strength.get(verb_class, 0.0)
@@ -83,8 +92,13 @@ def _pairs(part: Part, verbs: Classed, objects: Classed, table: Changes, window:
             yield Change(part, verb, verb, verb_class, ALONE, outcomes[ALONE], strength)
         for thing, object_class in objects:
             gap = distance(verb, thing)
-            if object_class in outcomes and gap is not None and gap <= window:
+            if object_class in outcomes and gap is not None and gap <= window and not _is_curbed(thing, object_class, verb_class, curbs, table, window):
                 yield Change(part, verb, thing, verb_class, object_class, outcomes[object_class], strength - gap / window)
+
+
+def _is_curbed(thing: Hit, object_class: str, verb_class: str, curbs: Sequence[Hit], table: Changes, window: int) -> bool:
+    """Whether the trade is what a restriction is on: what is put on hold in "curbs on exports are put on hold" are the curbs."""
+    return object_class == TRADE and verb_class in table.outer and any(_reach(thing, curb) <= window * CURB_REACH for curb in curbs)
 
 
 def _nested(change: Change, verbs: Classed, table: Changes, window: int) -> Change:
@@ -100,7 +114,7 @@ def _nested(change: Change, verbs: Classed, table: Changes, window: int) -> Chan
             continue
         if verb_class in table.denied and change.outcome.direction == "tighten" and verb.start < change.verb.start:
             return replace(change, outer=verb, outcome=DENIED)
-        if verb_class in table.outer and change.outcome.direction == "loosen" and change.verb_class not in table.outer:
+        if verb_class in table.outer and change.outcome.direction == "loosen" and change.verb_class not in table.outer and change.object_class != ALONE:
             sure = max(change.strength, table.strength.get(verb_class, 0.0))
             return replace(change, outer=verb, outcome=_turned(change.outcome, table.matrix[verb_class]), strength=sure)
     return change

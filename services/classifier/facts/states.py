@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from schemas.config.lexicon import LexiconFile
-from schemas.config.tables import Mark, Places
+from schemas.config.tables import Mark, Places, Products
 from services.classifier.facts.change import Change
 from services.classifier.facts.parts import Part
 from services.classifier.facts.quote import Quote, quote
@@ -51,7 +51,7 @@ class States:
 
 
 def states(
-    parts: Sequence[Part], news: Sequence[float], change: Change | None, products: Sequence[str], table: Places, origins: dict[str, str], lexicon: LexiconFile
+    parts: Sequence[Part], news: Sequence[float], change: Change | None, products: Sequence[str], table: Places, goods: Products, lexicon: LexiconFile
 ) -> States:
     """Weighs every name of a state, body, person and firm by the words around it and by how much its sentence is the news."""
     signs = Signs()
@@ -59,11 +59,12 @@ def states(
         weight = (max(score, 0.0) + 0.3) / 4 * (1.5 if change is not None and part is change.part else 1.0)
         _read(part, weight, change, table, lexicon, signs)
     for product in products:
-        if product in origins:
-            signs.imposer[origins[product]] += table.weights["origin"]
-    imposers = _imposers(signs)
+        if product in goods.origin:
+            signs.imposer[goods.origin[product]] += table.weights["origin"]
+    destined = frozenset(goods.destined[product] for product in products if product in goods.destined)
+    imposers = _imposers(signs, destined)
     unnamed = any(table.region in part.concepts for part in parts if part.place == 0 or (change is not None and part is change.part))
-    targets = () if unnamed else _targets(signs, imposers, table)
+    targets = () if unnamed else _targets(signs, imposers, destined, table)
     agency, agency_quotes = _agency(parts, news, imposers, lexicon)
     quotes = [found for state in imposers for found in signs.quote("imposers", state)] + [found for state in targets for found in signs.quote("targets", state)]
     return States(imposers, agency, targets, (*quotes, *agency_quotes))
@@ -118,21 +119,23 @@ def _joined(before: Hit, hit: Hit, part: Part, table: Places) -> bool:
 
 
 def _marked(hit: Hit, part: Part, mark: Mark, articles: Sequence[str]) -> bool:
-    before, own, after = part.before(hit, 12), part.words(hit), part.after(hit, 8)
+    before, own, after = part.before(hit, 12), part.words(hit), part.after(hit, 12)
     for article in articles:
         before = before.removesuffix(article)
     return before.endswith(mark.before) or own.startswith(mark.within) or after.startswith(mark.after)
 
 
-def _imposers(signs: Signs) -> tuple[str, ...]:
+def _imposers(signs: Signs, destined: frozenset[str]) -> tuple[str, ...]:
+    """The leading state, and those that weigh nearly as much; a state that the product is made for restricts it alone or not at all."""
     ranked = sorted(signs.imposer.items(), key=lambda item: -item[1])
     if not ranked or ranked[0][1] <= 0:
         return ()
     best = ranked[0][1]
-    return (ranked[0][0], *(state for state, weight in ranked[1:3] if weight >= RIVAL * best and signs.target[state] < weight))
+    rivals = (state for state, weight in ranked[1:3] if weight >= RIVAL * best and signs.target[state] < weight and state not in destined)
+    return (ranked[0][0], *rivals)
 
 
-def _targets(signs: Signs, imposers: tuple[str, ...], table: Places) -> tuple[str, ...]:
+def _targets(signs: Signs, imposers: tuple[str, ...], destined: frozenset[str], table: Places) -> tuple[str, ...]:
     leading = imposers[:1]
     hit = sorted(state for state, weight in signs.target.items() if weight >= table.least_target and state not in imposers)
     if hit:
@@ -140,7 +143,7 @@ def _targets(signs: Signs, imposers: tuple[str, ...], table: Places) -> tuple[st
     usual = table.usual_target.get(leading[0]) if leading else None
     if usual is not None and (signs.target[usual] > 0 or signs.imposer[usual] > 0):
         return (usual,)
-    return (EVERYONE,) if leading else ()
+    return tuple(sorted(destined.difference(imposers))) or ((EVERYONE,) if leading else ())
 
 
 def _agency(parts: Sequence[Part], news: Sequence[float], imposers: tuple[str, ...], lexicon: LexiconFile) -> tuple[str | None, tuple[Quote, ...]]:

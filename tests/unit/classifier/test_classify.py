@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Iterator
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,18 @@ from tests import make
 
 STORIES = YAML(typ="safe").load(Path(__file__).parents[2].joinpath("data/h20.yaml").read_text("utf-8"))
 PIECES = YAML(typ="safe").load(Path(__file__).parents[2].joinpath("data/h20_pieces.yaml").read_text("utf-8"))
+WORDINGS = YAML(typ="safe").load(Path(__file__).parents[2].joinpath("data/h20_wordings.yaml").read_text("utf-8"))
+SHELVED = {
+    "verdict": "alert",
+    "nvidia": "seller",
+    "action": "shelve",
+    "direction": "loosen",
+    "stage": "reported",
+    "imposers": ("US",),
+    "targets": ("CN",),
+    "products": ("H20",),
+    "origin": "NPR",
+}
 WORDS = st.sampled_from(
     ["H20", "\u200f", "إنفيديا", "export", "ban", "Ｈ２０", "限制", "出口", "芯片", "중국에", "수출", "ﬁ", "&amp;", "<b>", "\n", "‘", "Nvidia"]
 )
@@ -60,6 +73,29 @@ def test_however_it_is_told_the_h20_story_comes_out_the_same(language: str, rule
         assert "NVIDIA" in [company.id for company in facts.companies]
 
 
+def wordings() -> Iterator[dict[str, Any]]:
+    yield from WORDINGS["whole"]
+    for language, pieces in WORDINGS["pieces"].items():
+        texts, backgrounds = cycle(pieces["texts"]), cycle(["", *pieces["backgrounds"]])
+        for title in (*pieces["titles"], *(None for _ in pieces["texts"])):
+            yield {"language": language, "title": title, "text": f"{next(texts)} {next(backgrounds)}"}
+
+
+def test_what_was_only_planned_is_shelved_whatever_verb_the_title_uses(ruleset: Ruleset) -> None:
+    wrong = [(story["title"], story["text"][:60], told) for story in wordings() if (told := misjudged(story, ruleset))]
+
+    assert not wrong
+
+
+def misjudged(story: dict[str, Any], ruleset: Ruleset) -> dict[str, Any]:
+    """The facts that are not those of the story."""
+    verdict = judged(ruleset, story["title"], story["text"])
+    facts = verdict.facts
+    roles = {company.id: company.role for company in facts.companies}
+    told = {"verdict": verdict.verdict, "nvidia": roles.get("NVIDIA")} | {name: getattr(facts, name) for name in SHELVED if hasattr(facts, name)}
+    return {name: value for name, value in told.items() if value != SHELVED[name]}
+
+
 @pytest.mark.parametrize("story", STORIES["required"], ids=name)
 def test_its_reversal_six_days_later_is_an_announced_tightening(story: dict[str, Any], ruleset: Ruleset) -> None:
     verdict = judged(ruleset, story["title"], story["text"], published="2025-04-15")
@@ -88,6 +124,30 @@ def test_whatever_the_text_quotes_slice_it(pieces: list[str], title: str | None,
 
     fields = {"title": title, "text": f"US bans exports of Nvidia H20 chips to China. {text}"}
     assert all(found.text == (fields[found.field] or "")[found.start : found.end] for found in verdict.evidence)
+
+
+@given(
+    title=st.none() | st.text(st.characters(categories=["L", "M", "N", "P", "S", "Z", "C"]), max_size=80),
+    text=st.text(st.characters(categories=["L", "M", "N", "P", "S", "Z", "C"]), max_size=200),
+    place=st.integers(0, 300),
+)
+def test_no_text_is_too_odd_to_be_judged(title: str | None, text: str, place: int, ruleset: Ruleset) -> None:
+    told = f"{text[:place]} US bans exports of Nvidia H20 chips to China. {text[place:]}"
+
+    verdict = judged(ruleset, title, told)
+
+    fields = {"title": title, "text": told}
+    assert verdict.verdict in ("alert", "context", "no")
+    assert all(found.text == (fields[found.field] or "")[found.start : found.end] for found in verdict.evidence)
+
+
+@pytest.mark.parametrize("word", ["قيود ", "ban H20 export ", "出口管制", "\x00\ud800", "<b", "&#x", "Ａ"])
+def test_a_title_of_200_kilobytes_is_judged_like_a_long_one(word: str, ruleset: Ruleset) -> None:
+    title = "US bans exports of Nvidia H20 chips to China " + word * (200_000 // len(word))
+
+    verdict = judged(ruleset, title)
+
+    assert all(found.text == title[found.start : found.end] for found in verdict.evidence)
 
 
 def test_the_same_item_is_judged_the_same_twice(ruleset: Ruleset) -> None:
@@ -134,12 +194,14 @@ def test_quarterly_results_that_mention_standing_curbs_do_not_alert(ruleset: Rul
 
 def test_a_trace_says_what_decided(ruleset: Ruleset) -> None:
     off_topic = judged(ruleset, "Football team beats its rival")
-    alert = judged(ruleset, STORIES["shelved"][0]["title"], STORIES["shelved"][0]["text"])
+    by_rule = judged(ruleset, STORIES["shelved"][0]["title"], STORIES["shelved"][0]["text"])
+    by_score = judged(ruleset, "US tightens export controls on Nvidia AI chips for China")
 
     assert off_topic.trace.decided == "gate: no subject with a lever"
-    assert alert.trace.decided.startswith("score ")
-    assert alert.trace.change == "drop_plan x restriction in sentence 0"
-    assert alert.trace.terms["change_head"] > 0
+    assert by_rule.trace.decided == "rule planned-curb-dropped"
+    assert by_rule.trace.change == "drop_plan x restriction in sentence 0"
+    assert by_score.trace.decided.startswith("score ")
+    assert by_score.trace.terms["change_head"] > 0
 
 
 def test_an_empty_item_is_no(ruleset: Ruleset) -> None:

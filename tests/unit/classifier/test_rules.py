@@ -22,8 +22,8 @@ rules:
     when: {when}
     verdict: alert
     examples:
-      - {{text: The chip quota for Nvidia lapses in China, fires: yes}}
-      - {{text: The chip quota for Nvidia stays in China, fires: no}}
+      - {{text: The chip quota for Nvidia lapses in China, fires: true}}
+      - {{text: The chip quota for Nvidia stays in China, fires: false}}
 """
 
 
@@ -152,7 +152,7 @@ def test_an_id_that_stands_twice_is_refused(tmp_path: Path, shipped: ConfigDir) 
 def test_a_rule_without_a_near_miss_is_not_finished(tmp_path: Path, shipped: ConfigDir) -> None:
     config = overlay(tmp_path, shipped)
     path = tmp_path / "rules" / "ours.yaml"
-    path.write_text(path.read_text("utf-8").replace("fires: no", "fires: yes"), "utf-8")
+    path.write_text(path.read_text("utf-8").replace("fires: false", "fires: true"), "utf-8")
 
     with pytest.raises(Misconfigured, match="one that does not"):
         load_ruleset(config, now=make.NOW)

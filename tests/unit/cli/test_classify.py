@@ -86,3 +86,48 @@ def test_wrong_usage_is_a_sentence(arguments: tuple[str, ...]) -> None:
     result = run(*arguments, given="words")
 
     assert isinstance(result.exception, Misconfigured)
+
+
+@pytest.mark.parametrize("line", ["[]", "5", "null", '{"title": 5}', "{}", "[" * 100_000, '{"title": "x", "published": "someday"}'])
+def test_a_line_that_is_no_item_is_told_in_a_sentence(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "news.jsonl"
+    file.write_text(f"{json.dumps({'title': STORY})}\n{line}\n")
+
+    result = run(str(file), "--json")
+
+    assert result.exit_code == 1
+    assert len(told(result)) == 1
+    assert result.stderr.startswith(f"{file}: line 2: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("options", [("--json",), ()], ids=["for programs", "for people"])
+def test_half_characters_and_nuls_are_printed_as_escapes(options: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "news.jsonl"
+    file.write_text('{"title": "US bans\\ud800 exports of\\u0000 Nvidia\\udc00 H20 chips to China"}\n')
+
+    result = run(str(file), *options)
+
+    assert result.exit_code == 0
+    if options:
+        (found,) = told(result)
+        title = json.loads(file.read_text())["title"]
+        assert found["evidence"]
+        assert all(span["text"] == title[span["start"] : span["end"]] for span in found["evidence"])
+
+
+def test_a_file_without_items_is_no_failure(tmp_path: Path) -> None:
+    file = tmp_path / "news.jsonl"
+    file.write_text("\n")
+
+    result = run(str(file), "--json")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"{file} holds no items\n")
+
+
+def test_a_directory_and_an_empty_text_are_wrong_usage(tmp_path: Path) -> None:
+    empty = tmp_path / "story.txt"
+    empty.write_text(" ")
+
+    assert str(run(str(tmp_path)).exception) == f"{tmp_path} cannot be read: Is a directory"
+    assert str(run(str(empty)).exception) == f"{empty} is empty; expected the text of a news item"

@@ -17,8 +17,8 @@ rules:
     owner: tests
     when: {phrase: PHRASE}
     examples:
-      - {text: The chip quota for Nvidia lapses in China, fires: yes}
-      - {text: The chip quota for Nvidia stays in China, fires: no}
+      - {text: The chip quota for Nvidia lapses in China, fires: true}
+      - {text: The chip quota for Nvidia stays in China, fires: false}
 """
 
 

@@ -106,7 +106,8 @@ def test_severity_weighs_product_stage_and_state(ruleset: Ruleset) -> None:
     table: Severity = ruleset.tables.severity
 
     assert severity(("H200",), "tighten", "announced", ("US",), table) == 5
-    assert severity(("H200",), "propose", "proposed", ("US",), table) == 3
+    assert severity(("H200",), "propose", "proposed", ("US",), table) == 4
+    assert severity(("chips",), "propose", "proposed", ("JP",), table) == 2
     assert severity(("chips",), "tighten", "announced", ("MY",), table) == 2
     assert severity((), None, "rumour", (), table) == 1
 
