@@ -37,8 +37,9 @@ format: dev ## put the code into the house's form
 bench: dev ## measure speed and memory, each with its baseline (NEWS=file.jsonl[.gz] or CHIPWIRE_BENCH_NEWS for news of your own, ONLY="classify kafka" for some)
 	$(BIN)/python -m tests.bench $(if $(NEWS),--news "$(NEWS)") $(if $(ONLY),--only $(ONLY))
 
-schemas: setup ## write schemas/jsonschema/ and schemas/examples/ anew
+schemas: setup ## write schemas/jsonschema/ and the table of settings in docs/operations.md anew
 	$(BIN)/python -m schemas.export
+	$(BIN)/python -m docs.settings
 
 lock: ## resolve the dependencies anew: pins and hashes, no addresses
 	$(PYTHON) -m venv $(VENV)
