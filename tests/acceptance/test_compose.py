@@ -7,11 +7,8 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,6 +18,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from services import app
+from tests.acceptance.line import ask, free_port
 from tests.servers import kafka as kafka_server
 from tests.servers.mail import mailbox
 from tests.servers.missing import not_available
@@ -97,7 +95,7 @@ async def test_news_pushed_to_the_ingester_becomes_a_mail_in_the_catcher(compose
     async with mailbox() as mail:
         compose = Compose(tmp_path, **{"kafka:9092": compose_kafka, "mail:1025": f"127.0.0.1:{mail.port}"})
         compose.replace_secret("store-url", postgres_url)
-        ports = dict(zip(app.SERVICES, free_ports(len(app.SERVICES)), strict=True))
+        ports = {name: free_port() for name in app.SERVICES}
         try:
             for once in ("migrate", "topics"):
                 assert await asyncio.to_thread(compose.start(once).wait, 60) == 0, compose.log(once).read_text()
@@ -105,7 +103,8 @@ async def test_news_pushed_to_the_ingester_becomes_a_mail_in_the_catcher(compose
             for name, port in ports.items():
                 await until(partial(is_ready, port), compose.log(name))
 
-            await asyncio.to_thread(push, ports["ingester"], compose.secret("push-token"))
+            item = json.dumps({"id": "1", "title": "US drops plan to curb exports of the H20 chip to China", "outlet": "Example Wire"}).encode()
+            pushed = await asyncio.to_thread(partial(ask, ports["ingester"], "POST", "/v1/items", item, token=compose.secret("push-token")))
             await until(lambda: bool(mail.mails), compose.log("notifier"))
             for child in running:
                 child.send_signal(signal.SIGTERM)
@@ -115,6 +114,7 @@ async def test_news_pushed_to_the_ingester_becomes_a_mail_in_the_catcher(compose
                 child.kill()
                 child.wait()
 
+    assert pushed.status == 202
     assert [str(sent["to"]) for sent in mail.mails] == ["desk@chipwire.example"]
     assert "H20" in str(mail.mails[0]["subject"])
     assert codes == [0, 0, 0], [compose.log(name).read_text() for name in ports]
@@ -131,22 +131,6 @@ async def until(condition: Callable[[], bool], log: Path, *, seconds: int = 60) 
 
 def is_ready(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, ConnectionError):
-        return False
-
-
-def push(port: int, token: str) -> None:
-    item = {"id": "1", "title": "US drops plan to curb exports of the H20 chip to China", "outlet": "Example Wire"}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/items", json.dumps(item).encode(), {"authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 loopback
-        assert answer.status == 202
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+        return ask(port, "GET", "/readyz").status == 200
+    except OSError:
+        return False  # nobody listens yet

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import socket
 import subprocess
-import sys
 import time
-import urllib.parse
-import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import promql_parser
 import pytest
@@ -26,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ruamel.yaml import YAML
 
 from deploy.grafana import dashboard
+from tests.acceptance.line import Home, an_alert, ask, free_port, push
 from tests.servers.missing import needs
 from tests.servers.webhooks import receiving
 
@@ -38,13 +33,6 @@ TARGET_LABELS = {"job", "instance", "le", "quantile"} | {
 }
 """What Prometheus puts on every series itself, and the buckets' own."""
 MADE_BY_PROMETHEUS = {"up"}
-
-SUBSCRIPTIONS = """
-accounts:
-  - id: desk
-    destinations: [{{id: hook, webhook: {{url: "{url}", env: TEST_HOOK_SECRET}}}}]
-    subscriptions: [{{id: everything, to: [hook]}}]
-"""
 
 
 @dataclass(frozen=True)
@@ -86,92 +74,25 @@ class Line:
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+def line(tmp_path_factory: pytest.TempPathFactory, parsed: Path) -> Iterator[Line]:
     """All services in one process, after news has come in and an alert has gone out."""
-    directory = tmp_path_factory.mktemp("line")
-    with receiving() as receiver, running(directory, SUBSCRIPTIONS.format(url=receiver.url)) as port:
-        push(port, [news(), {"id": "2", "title": "Local bakery wins a prize", "text": "The jury praised its bread."}])
-        assert receiver.wait_for(lambda requests: len(requests) >= 1, seconds=30), (directory / "log").read_text()
-        until(lambda: 'deliveries_total{channel="webhook",outcome="sent"} 1.0' in scrape(port))
-        samples: dict[str, list[Mapping[str, str]]] = defaultdict(list)
-        for family in text_string_to_metric_families(scrape(port)):
-            for sample in family.samples:
-                samples[sample.name].append(sample.labels)
-        yield Line(port, dict(samples))
-
-
-@contextmanager
-def running(directory: Path, subscriptions: str) -> Iterator[int]:
-    (directory / "team").mkdir()
-    (directory / "team" / "subscriptions.yaml").write_text(subscriptions)
-    port = free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CHIPWIRE_")}
-    environment |= {
-        "CHIPWIRE_DATA_DIR": str(directory / "var"),
-        "CHIPWIRE_CONFIG": str(directory / "team"),
-        "CHIPWIRE_HTTP_PORT": str(port),
-        "CHIPWIRE_ALLOW_NETWORKS": "127.0.0.0/8",
-        "CHIPWIRE_INGESTER_POLL": "false",
-        "CHIPWIRE_INGESTER_PUSH_TOKEN": "push",
-        "TEST_HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "PYTHONPATH": str(ROOT),
-    }
-    with (directory / "log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "services", "run"], cwd=directory, env=environment, stdout=log, stderr=log)
+    home = Home(tmp_path_factory.mktemp("line") / "home", parsed)
     try:
-        until(lambda: "chipwire_ready 1.0" in scrape(port), why=lambda: (directory / "log").read_text())
-        yield port
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, (directory / "log").read_text()
+        with receiving() as receiver:
+            home.subscribe(hook=receiver.url)
+            child = home.start("run").ready()
+            push(child, [an_alert(1), {"id": "2", "title": "Local bakery wins a prize", "text": "The jury praised its bread."}])
+            child.until(lambda: child.metric('chipwire_notifier_deliveries_total{channel="webhook",outcome="sent"}') == 1)
+            child.until(lambda: child.metric("chipwire_ready") == 1)
+            samples: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+            for family in text_string_to_metric_families(child.ask("GET", "/metrics").body):
+                for sample in family.samples:
+                    samples[sample.name].append(sample.labels)
+            assert child.port is not None
+            yield Line(child.port, dict(samples))
+            assert child.stopped() == 0
     finally:
-        process.kill()
-        process.wait()
-
-
-def news() -> dict[str, Any]:
-    return {
-        "id": "1",
-        "title": "US drops plan to curb exports of Nvidia's H20 chip to China",
-        "text": "The Commerce Department has shelved new restrictions on sales of the H20 chip to China, two people familiar with the matter said.",
-        "outlet": "Example Wire",
-        "tier": 1,
-        "language": "en",
-        "published": datetime.now(UTC).isoformat(),
-    }
-
-
-def push(port: int, items: list[dict[str, Any]]) -> None:
-    headers = {"authorization": "Bearer push", "content-type": "application/json"}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/items", json.dumps(items).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 loopback
-        assert answer.status == 202
-
-
-def scrape(port: int) -> str:
-    try:
-        return fetch(port, "/metrics").decode()
-    except OSError:
-        return ""  # not yet
-
-
-def fetch(port: int, path: str) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-        content: bytes = answer.read()
-        return content
-
-
-def until(condition: Callable[[], bool], *, seconds: float = 30, why: Callable[[], str] = str) -> None:
-    """Asks again until the answer is yes. Another process has no event to wait for."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, why()
-        time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        home.close()
 
 
 def selectors(expr: promql_parser.Expr) -> list[promql_parser.VectorSelector]:
@@ -235,9 +156,9 @@ def test_each_alert_fires_when_it_should(tmp_path: Path) -> None:
 def test_a_real_prometheus_answers_every_panel(line: Line, tmp_path: Path) -> None:
     needs("prometheus", "Prometheus")
     with prometheus(line.port, tmp_path) as port:
-        until(lambda: ask(port, 'sum(count_over_time(up{job="chipwire"}[1m])) >= 4') != [])
+        until(lambda: query(port, 'sum(count_over_time(up{job="chipwire"}[1m])) >= 4') != [])
 
-        empty = [question for question in panels() if not ask(port, question.expr.replace("$__rate_interval", "4s"))]
+        empty = [question for question in panels() if not query(port, question.expr.replace("$__rate_interval", "4s"))]
 
     assert [question.where for question in empty if "> 0" not in question.expr] == []
 
@@ -257,21 +178,29 @@ def prometheus(target: int, directory: Path) -> Iterator[int]:
     with (directory / "prometheus.log").open("w") as log:
         process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log)
     try:
-        until(lambda: is_up(port), why=lambda: (directory / "prometheus.log").read_text())
+        until(lambda: ask(port, "GET", "/-/ready").status == 200, why=lambda: (directory / "prometheus.log").read_text())
         yield port
     finally:
         process.terminate()
         process.wait()
 
 
-def is_up(port: int) -> bool:
-    try:
-        return bool(fetch(port, "/-/ready"))
-    except OSError:
-        return False
-
-
-def ask(port: int, query: str) -> list[Any]:
-    said = json.loads(fetch(port, f"/api/v1/query?{urllib.parse.urlencode({'query': query})}"))
+def query(port: int, expr: str) -> list[Any]:
+    said = ask(port, "GET", f"/api/v1/query?{urlencode({'query': expr})}").body
     result: list[Any] = said["data"]["result"]
     return result
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 30, why: Callable[[], str] = str) -> None:
+    """Asks again until the answer is yes. Another process has no event to wait for."""
+    end = time.monotonic() + seconds
+    while not _held(condition):
+        assert time.monotonic() < end, why()
+        time.sleep(0.05)
+
+
+def _held(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except OSError:
+        return False  # nobody listens yet
