@@ -104,6 +104,8 @@ def _is_curbed(thing: Hit, object_class: str, verb_class: str, curbs: Sequence[H
 def _nested(change: Change, verbs: Classed, table: Changes, window: int) -> Change:
     """Innermost first: what governs a change turns it round ("delays the lifting of the ban", "drops a plan to bar exports") or denies it."""
     inner = distance(change.verb, change.object) or 0
+    if (denial := next((verb for verb, verb_class in verbs if verb_class in table.denied and _governs(verb, change, inner, window)), None)) is not None:
+        return replace(change, outer=denial, outcome=DENIED)
     for verb, verb_class in verbs:
         reach, beyond = distance(verb, change.verb), distance(verb, change.object)
         if reach is None or reach > window:
@@ -112,12 +114,17 @@ def _nested(change: Change, verbs: Classed, table: Changes, window: int) -> Chan
             return replace(change, outer=verb, outcome=SHELVED, strength=table.strength.get(verb_class, 0.0) - reach / window)
         if beyond is None or reach > window * NESTED_REACH or beyond <= inner:
             continue
-        if verb_class in table.denied and change.outcome.direction == "tighten" and verb.start < change.verb.start:
-            return replace(change, outer=verb, outcome=DENIED)
         if verb_class in table.outer and change.outcome.direction == "loosen" and change.verb_class not in table.outer and change.object_class != ALONE:
             sure = max(change.strength, table.strength.get(verb_class, 0.0))
             return replace(change, outer=verb, outcome=_turned(change.outcome, table.matrix[verb_class]), strength=sure)
     return change
+
+
+def _governs(verb: Hit, change: Change, inner: int, window: int) -> bool:
+    """Whether a verb before the change takes it as its object: "denies it dropped plans to bar exports"."""
+    reach, beyond = distance(verb, change.verb), distance(verb, change.object)
+    near = reach is not None and reach <= window and beyond is not None and inner < beyond <= window * NESTED_REACH
+    return near and verb.start < change.verb.start
 
 
 def _turned(outcome: Outcome, outer: dict[str, Outcome]) -> Outcome:

@@ -47,7 +47,7 @@ def test_a_ministry_that_responds_does_not_impose(ruleset: Ruleset) -> None:
 
 
 def test_parts_of_a_region_are_no_states(ruleset: Ruleset) -> None:
-    assert facts(ruleset, "US restricts exports of Nvidia AI chips to Middle East countries").targets == ()
+    assert facts(ruleset, "Washington imposes a licence requirement on AI chips sold to buyers in the Middle East").targets == ()
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,21 @@ def test_only_years_before_that_of_the_item_are_old() -> None:
     assert tells_older_year("curbs of 2022", 2025)
     assert not tells_older_year("curbs of 2022, widened in 2025", 2025)
     assert not tells_older_year("curbs of 2022", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "action", "direction"),
+    [
+        ("US drops H20 export curbs to China, NPR reports", "shelve", "loosen"),
+        ("US drops chip export curbs on China", "shelve", "loosen"),
+        ("Washington denies a report that it dropped plans to curb H20 exports to China; the White House denies report", "clarify", "neutral"),
+    ],
+)
+def test_what_is_dropped_and_what_is_denied(ruleset: Ruleset, words: str, action: str, direction: str) -> None:
+    found = facts(ruleset, words)
+
+    assert (found.action, found.direction) == (action, direction)
+
+
+def test_another_states_commerce_ministry_is_not_that_of_the_us(ruleset: Ruleset) -> None:
+    assert facts(ruleset, "Beijing's commerce ministry tightens export controls on germanium").imposers == ("CN",)
