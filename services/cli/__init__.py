@@ -28,6 +28,8 @@ def main() -> NoReturn:
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
         sys.stderr.close()
         sys.exit(ExitCode.DONE)
+    except OSError as exc:  # a directory that cannot be made, a file that cannot be written
+        _leave(ExitCode.MISUSED, f"{exc.filename or 'a file'} cannot be used: {exc.strerror or exc}")
     sys.exit(ExitCode.DONE)
 
 

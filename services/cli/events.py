@@ -42,7 +42,7 @@ def list_events(
         for event in found:
             print_json(event.model_dump(mode="json", by_alias=True))
     else:
-        print_table(("event", "version", "status", "told", "origins", "headline"), [_as_row(event) for event in found])
+        print_table(("event", "version", "status", "dated", "origins", "headline"), [_as_row(event) for event in found])
 
 
 @verbs.command("show")
@@ -117,8 +117,8 @@ def _read(work: Callable[[Any], T]) -> T:
 
 
 def _as_row(event: PolicyEvent) -> tuple[object, ...]:
-    told = max((source.published.at if source.published else source.first_seen_at for source in event.sources), default=event.opened_at)
-    return event.slug, event.version, event.status, told.date(), event.origins, event.headline
+    dated = max((source.published.at if source.published else source.first_seen_at for source in event.sources), default=event.opened_at)
+    return event.slug, event.version, event.status, dated.date(), event.origins, event.headline
 
 
 def _told(event: PolicyEvent, versions: Sequence[PolicyEvent], related: Sequence[PolicyEvent]) -> list[str]:

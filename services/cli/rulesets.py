@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.classifier.rules import Ruleset, load_ruleset
+from services.cli.common import runtime_settings
 from services.runtime.config_files import ConfigDir
 
 
 def config_dir(overlay: Path | None) -> ConfigDir:
-    """The shipped files with a team's directory over them. Parsed YAML is kept in the user's cache: a first call takes two seconds, later ones one."""
+    """The shipped files with a team's directory over them: this one, else that of CHIPWIRE_CONFIG. Parsed YAML is kept in the user's cache."""
+    settings = runtime_settings()  # read in any case: a typing error in a variable never hides
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return ConfigDir(overlay, cache=Path(home) / "chipwire" / "yaml")
+    return ConfigDir(overlay or settings.config, cache=Path(home) / "chipwire" / "yaml")
 
 
 def read_ruleset(config: ConfigDir) -> Ruleset:

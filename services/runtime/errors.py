@@ -41,8 +41,8 @@ class Misconfigured(ChipwireError):
     """
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = tuple(dict.fromkeys(problems))  # one mistake can stand in the way of several readers
+        super().__init__("\n".join(self.problems))
 
 
 class Lost(ChipwireError):

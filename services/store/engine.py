@@ -221,4 +221,6 @@ def _translated() -> Iterator[None]:
     except sa.exc.DBAPIError as exc:
         if exc.connection_invalidated:  # cut off, such as a transaction that idled too long
             raise Unavailable(f"the database ended the connection: {type(exc.orig).__name__}") from exc
+        if type(exc) is sa.exc.DatabaseError:  # not one of its kinds: SQLite was given another program's file
+            raise Misconfigured(f"CHIPWIRE_STORE cannot be used: {exc.orig}") from exc
         raise

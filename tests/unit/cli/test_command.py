@@ -90,3 +90,30 @@ def test_an_error_of_ours_is_a_sentence_and_the_code_says_its_kind(
 
     assert left.value.code == code
     assert capsys.readouterr().err == f"{error}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "told"),
+    [
+        (("run",), {"CHIPWIRE_DATA_DIR": "/proc/nowhere"}, "/proc/nowhere"),
+        (("events", "list"), {"CHIPWIRE_STORE": f"sqlite:///{__file__}"}, "CHIPWIRE_STORE cannot be used: file is not a database"),
+        (("classify", __file__), {"CHIPWIRE_CONFIG": "/nowhere"}, "/nowhere is no directory"),
+        (("rules", "test"), {"CHIPWIRE_RULE": "1"}, "CHIPWIRE_RULE is no setting"),
+        (("classify", __file__), {"CHIPWIRE_HTTP_PROT": "1"}, "did you mean CHIPWIRE_HTTP_PORT?"),
+    ],
+)
+def test_what_cannot_be_used_is_a_sentence_and_exit_code_2(words: tuple[str, ...], environment: dict[str, str], told: str, tmp_path: Path) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CHIPWIRE_")}
+    result = subprocess.run(
+        [sys.executable, "-m", "services", *words],
+        cwd=tmp_path,
+        env=clean | environment | {"PYTHONPATH": str(ROOT), "CHIPWIRE_HTTP_PORT": "0", "CHIPWIRE_INGESTER_POLL": "false"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert told in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
+    assert result.returncode == 2
