@@ -53,8 +53,8 @@ deliveries = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("ended_at", Instant, nullable=True),
     sa.ForeignKeyConstraint(["account_id", "destination_id"], ["destinations.account_id", "destinations.id"], name="fk_deliveries_destinations"),
-    sa.Index("ix_deliveries_due", "due_at", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")),
-    sa.Index("ix_deliveries_leases", "lease_until", sqlite_where=sa.text("state = 'sending'"), postgresql_where=sa.text("state = 'sending'")),
+    sa.Index("ix_deliveries_due", "state", "due_at"),
+    sa.Index("ix_deliveries_leases", "state", "lease_until"),
     sa.Index("ix_deliveries_event", "event_id", "account_id", "destination_id"),
     sa.Index("ix_deliveries_sequence", "account_id", "destination_id", "sequence"),
 )

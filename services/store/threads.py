@@ -80,7 +80,7 @@ alerts = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("fanned_out_at", Instant, nullable=True),
     sa.Column("fanout_cursor", sa.Text, nullable=True),
-    sa.Index("ix_alerts_unfanned", "created_at", sqlite_where=sa.text("fanned_out_at IS NULL"), postgresql_where=sa.text("fanned_out_at IS NULL")),
+    sa.Index("ix_alerts_unfanned", "fanned_out_at", "created_at"),
 )
 
 outbox = sa.Table(

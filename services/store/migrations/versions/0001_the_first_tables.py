@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-
 from services.store.engine import Instant
 
 revision = "0001"
@@ -107,14 +106,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
     )
     op.create_index(op.f("ix_alerts_event_id"), "alerts", ["event_id"], unique=False)
-    op.create_index(
-        "ix_alerts_unfanned",
-        "alerts",
-        ["created_at"],
-        unique=False,
-        sqlite_where=sa.text("fanned_out_at IS NULL"),
-        postgresql_where=sa.text("fanned_out_at IS NULL"),
-    )
+    op.create_index("ix_alerts_unfanned", "alerts", ["fanned_out_at", "created_at"], unique=False)
     op.create_table(
         "destinations",
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -209,18 +201,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["alert_id"], ["alerts.id"], name=op.f("fk_deliveries_alert_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
     )
-    op.create_index(
-        "ix_deliveries_due", "deliveries", ["due_at"], unique=False, sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'")
-    )
+    op.create_index("ix_deliveries_due", "deliveries", ["state", "due_at"], unique=False)
     op.create_index("ix_deliveries_event", "deliveries", ["event_id", "account_id", "destination_id"], unique=False)
-    op.create_index(
-        "ix_deliveries_leases",
-        "deliveries",
-        ["lease_until"],
-        unique=False,
-        sqlite_where=sa.text("state = 'sending'"),
-        postgresql_where=sa.text("state = 'sending'"),
-    )
+    op.create_index("ix_deliveries_leases", "deliveries", ["state", "lease_until"], unique=False)
     op.create_index("ix_deliveries_sequence", "deliveries", ["account_id", "destination_id", "sequence"], unique=False)
     op.create_table(
         "held_keys",
@@ -266,9 +249,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_held_keys_item_id"), table_name="held_keys")
     op.drop_table("held_keys")
     op.drop_index("ix_deliveries_sequence", table_name="deliveries")
-    op.drop_index("ix_deliveries_leases", table_name="deliveries", sqlite_where=sa.text("state = 'sending'"), postgresql_where=sa.text("state = 'sending'"))
+    op.drop_index("ix_deliveries_leases", table_name="deliveries")
     op.drop_index("ix_deliveries_event", table_name="deliveries")
-    op.drop_index("ix_deliveries_due", table_name="deliveries", sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
+    op.drop_index("ix_deliveries_due", table_name="deliveries")
     op.drop_table("deliveries")
     op.drop_table("subscriptions")
     op.drop_index(op.f("ix_held_until"), table_name="held")
@@ -279,7 +262,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_event_items_item_id"), table_name="event_items")
     op.drop_table("event_items")
     op.drop_table("destinations")
-    op.drop_index("ix_alerts_unfanned", table_name="alerts", sqlite_where=sa.text("fanned_out_at IS NULL"), postgresql_where=sa.text("fanned_out_at IS NULL"))
+    op.drop_index("ix_alerts_unfanned", table_name="alerts")
     op.drop_index(op.f("ix_alerts_event_id"), table_name="alerts")
     op.drop_table("alerts")
     op.drop_table("verdicts")
