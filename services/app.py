@@ -68,7 +68,7 @@ def main(names: Sequence[str] = (), *, parts: Mapping[str, Part] = SERVICES) -> 
         print(*exc.problems, sep="\n", file=sys.stderr)  # noqa: T201 for people, before or instead of logs
         return ExitCode.MISUSED
     except Unavailable as exc:
-        print(exc, file=sys.stderr)  # noqa: T201
+        print(exc, file=sys.stderr)  # noqa: T201 likewise
         return ExitCode.AWAY
 
 
