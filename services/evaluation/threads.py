@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.events.event import PolicyEvent
 from schemas.events.news import NewsItem
-from schemas.events.signal import Facts, PolicySignal
+from schemas.events.signal import Company, Facts, PolicySignal
 from services.classifier.classify import Verdict
 from services.evaluation.clusters import Told, b_cubed, pairwise, trivial
 from services.evaluation.data import Line
@@ -19,7 +19,7 @@ from services.evaluation.measures import Score
 from services.notifier import threads as notifier
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-VALUES = ("action", "direction", "stage")
+VALUES = ("action", "direction", "stage", "agency")
 LISTS = ("targets", "products")
 RISING = ("rumour", "reported", "proposed", "announced", "published", "in_force")
 
@@ -132,10 +132,16 @@ def with_gold(one: Judged) -> Judged:
     labels: dict[str, Any] = {name: value for name in VALUES if (value := getattr(line, name)) is not None}
     if line.gold == "alert":
         labels |= {name: getattr(line, name) for name in LISTS}
+        labels["companies"] = tuple(_company(name, found.facts) for name in line.companies)
     if line.imposer:
         labels["imposers"] = (line.imposer, *(state for state in found.facts.imposers if state != line.imposer))
     facts = Facts.model_validate(found.facts.model_dump() | labels)
     return Judged(line, one.item, Verdict(line.gold or "no", found.score, found.language, facts, found.evidence))
+
+
+def _company(name: str, found: Facts) -> Company:
+    """A labelled company, in the role that was found for it."""
+    return next((company for company in found.companies if company.id == name), Company(id=name))
 
 
 def _told(one: Judged) -> Told:

@@ -29,7 +29,7 @@ _MEMBERS = {
     ),
 }  # fmt: skip
 """What belongs to it, as regular expressions."""
-_WIDE = re.compile("(advanced )?(semi ?conductor|chip|ic|integrated circuit|processor|electronic)s?|(dual-use|strategic|shtc) items|servers")
+_WIDE = re.compile("(advanced )?(semi ?conductor|chip|ic|integrated circuit|processor|electronic)s?|(dual use|strategic|shtc) items|servers")
 """Words too wide to tell one measure from another."""
 _PATTERNS = {group: re.compile("|".join((*(f"{name}s?" for name in _NAMES[group]), *members))) for group, members in _MEMBERS.items()}
 _GROUP_NAMES = frozenset(name for names in _NAMES.values() for name in names)
@@ -65,4 +65,4 @@ def groups(products: Iterable[str]) -> frozenset[str]:
 
 
 def _plain(product: str) -> str:
-    return product.casefold().replace("_", " ").strip()
+    return product.casefold().replace("_", " ").replace("-", " ").strip()

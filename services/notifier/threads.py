@@ -29,13 +29,12 @@ LATE = timedelta(days=7)
 """A find that was published longer ago than this is history, unless the gazette has it."""
 _PLAN = timedelta(days=60)
 """A plan that becomes a rule later than this, and names no document, is written anew; so is what undoes no product by name."""
-_REWRITE = timedelta(days=14)
-"""How long rewrites of one report, citing it, keep coming."""
 _UNORDERED = timedelta(minutes=15)
 """Outlets' clocks and our queues do not order two reports that are this close."""
 _TURN = timedelta(days=30)
 """How soon the opposite act for the same firms and group of products counts as undoing the first."""
 _UNDOING = ("shelve", "suspend", "rescind", "reinstate", "delay", "list_remove", "licence_revoke")
+_LISTING = ("list_add", "list_remove")
 _SOON = timedelta(hours=72)
 SOURCES = 100
 """So many sources an event lists; one more that changes nothing makes no new version."""
@@ -370,34 +369,13 @@ def _best(like: Iterable[tuple[PolicyEvent, Likeness]]) -> tuple[PolicyEvent, Li
 
 
 def _joins(signal: PolicySignal, event: PolicyEvent, found: Likeness, rival: tuple[PolicyEvent, Likeness] | None) -> bool:
-    """The same act, told near in time; or one measure on its way up; or a late rewrite of the old report."""
+    """The evidence outweighs the doubt; and what was undone meanwhile takes only what is clearly a late telling of the first act."""
     facts, old = signal.facts, event.facts
     if likeness.OPPOSITE.get(facts.direction or "") == old.direction:
         return False
     if rival is not None and _between(signal, event, rival[0]) and not (found.has("instrument", "origin") or facts.action == old.action):
         return False
-    if found.gap <= NEAR:
-        return _same_act(facts, old, found)
-    if found.gap > WINDOW and not found.has("instrument"):
-        return False
-    return found.has("instrument") or _is_rewrite(found) or (signal.verdict == "alert" and _is_next_stage(facts, old, found))
-
-
-def _same_act(facts: Facts, old: Facts, found: Likeness) -> bool:
-    """Near in time, words for one act may differ between families, but tariffs, seizures and fines are never the control itself."""
-    mine, theirs = likeness.family_of(facts.action), likeness.family_of(old.action)
-    return mine == theirs or found.has("instrument") or (found.has("product", "company") and not {mine, theirs} & {"tariff", "intervene", "enforce"})
-
-
-def _is_rewrite(found: Likeness) -> bool:
-    return found.gap <= _REWRITE and found.has("origin") and found.has("product") and found.has("action")
-
-
-def _is_next_stage(facts: Facts, old: Facts, found: Likeness) -> bool:
-    """The same measure, one step further: same imposer, same products or the same date of effect."""
-    rises = material.rank_of(facts.stage) > material.rank_of(old.stage) and (facts.action == old.action or found.gap <= _PLAN)
-    same = found.has("product") or (found.has("date") and found.has("group", "company"))
-    return rises and same and found.has("imposer") and likeness.family_of(facts.action) == likeness.family_of(old.action)
+    return found.has("instrument") or (found.points > 0 and found.gap <= WINDOW)
 
 
 def _rival(signal: PolicySignal, like: Iterable[tuple[PolicyEvent, Likeness]]) -> tuple[PolicyEvent, Likeness] | None:
@@ -413,7 +391,7 @@ def _undoes(facts: Facts, old: Facts, found: Likeness) -> bool:
     """Whether the opposite act is about the same measure: by document, by product, or by group where the act is one that undoes."""
     if found.has("instrument"):
         return True
-    if not found.has("imposer") or found.gap > WINDOW or not _could_undo(facts, old, found):
+    if not found.has("imposer") or found.apart & {"target", "company"} or found.gap > WINDOW or not _could_undo(facts, old, found):
         return False
     undoes = facts.action in _UNDOING
     if found.has("product"):
@@ -421,13 +399,13 @@ def _undoes(facts: Facts, old: Facts, found: Likeness) -> bool:
     if found.has("group", "company"):
         same_firms = found.has("group") and found.has("company") and found.gap <= _TURN
         return found.has("target", "agency") and (same_firms or (undoes and found.gap <= _PLAN))
-    return undoes and found.gap <= NEAR
+    return undoes and found.gap <= NEAR and found.has("target", "agency")
 
 
 def _could_undo(facts: Facts, old: Facts, found: Likeness) -> bool:
     """An entry on a list is undone on the list, or for the firm it names; and only a plan can be dropped, not what is law already."""
-    on_list = {likeness.family_of(facts.action), likeness.family_of(old.action)}
-    if "list" in on_list and len(on_list) > 1:
+    on_list = {facts.action in _LISTING, old.action in _LISTING}
+    if len(on_list) > 1:
         return found.has("company")
     return facts.action != "shelve" or material.rank_of(old.stage) < material.rank_of("published")
 
