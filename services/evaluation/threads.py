@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
-from schemas.events.event import PolicyEvent
 from schemas.events.news import NewsItem
 from schemas.events.signal import Company, Facts, PolicySignal
 from services.classifier.classify import Verdict
@@ -78,20 +76,39 @@ class Placed:
 
 def thread_items(alerts: Sequence[Judged]) -> Placed:
     """Places the alerts one after another, each at the time it was published, as the notifier would."""
-    events: dict[str, PolicyEvent] = {}
-    held: list[PolicySignal] = []
-    numbers = count(1)
-    pushes = 0
+    desk = _Desk()
     for one in alerts:
-        signal = to_signal(one)
-        held = [other for other in held if one.line.at - other.judged_at <= notifier.HOLD]
-        outcome = notifier.place(signal, list(events.values()), one.line.at, mint=lambda: f"{next(numbers):026d}", held=held)
+        desk.place(to_signal(one), one.line.at)
+    return Placed({source.item: known.event.id for known in desk.known.values() for source in known.event.sources}, desk.pushes)
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What is known, what waits, and how often somebody was told."""
+
+    known: dict[str, notifier.Candidate] = field(default_factory=dict)
+    held: list[PolicySignal] = field(default_factory=list)
+    pushes: int = 0
+    minted: int = 0
+
+    def place(self, signal: PolicySignal, now: datetime) -> None:
+        self.held = [other for other in self.held if now - other.judged_at <= notifier.HOLD]
+        outcome = notifier.place_among(signal, list(self.known.values()), now, mint=self._mint, held=self.held, headline=notifier.plain_headline)
         if isinstance(outcome, notifier.Held):
-            held.append(signal)
+            self.held.append(signal)
         elif not isinstance(outcome, notifier.Unplaced):
-            events[outcome.event.id] = outcome.event
-            pushes += outcome.fresh and type(outcome) in notifier.KINDS
-    return Placed({source.item: event.id for event in events.values() for source in event.sources}, pushes)
+            self._tell(outcome)
+            for freed, brought in notifier.release(outcome.event, self.held, now, mint=self._mint, headline=notifier.plain_headline):
+                self.held.remove(freed)
+                self._tell(brought)
+
+    def _tell(self, outcome: notifier.Told) -> None:
+        self.known[outcome.event.id] = notifier.Candidate.of(outcome.event)
+        self.pushes += outcome.fresh and type(outcome) in notifier.KINDS
+
+    def _mint(self) -> str:
+        self.minted += 1
+        return f"{self.minted:026d}"
 
 
 def expected_pushes(told: Sequence[Judged]) -> int:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from schemas.events.base import Moment
 from schemas.events.event import EventSource, PolicyEvent
 from schemas.events.signal import Facts, PolicySignal
-from services.notifier import products
+from services.notifier import material, products
 
 TIMED = ("effective", "compliance", "expires")
 """Dates on which a measure changes what holds, so that reports on that day are near to it."""
@@ -29,10 +29,14 @@ Closeness = Callable[[str, str], float]
 
 _PRIOR = -2.5
 """Two items by one imposer that share an anchor are two measures more often than one."""
-_SHARED = {"instrument": 12, "product": 2, "name": 1.5, "group": 0.5, "company": 1, "target": 1.5, "origin": 1, "date": 1, "action": 3, "plan": 2}
-_APART = {"target": -3, "company": -4, "agency": -0.75, "act": -1, "kind": -4}
+_SHARED = {"instrument": 12, "product": 2, "name": 1.5, "group": 0.5, "company": 1, "target": 1.5, "origin": 1, "date": 1, "action": 3, "plan": 2, "clarified": 2}
+_APART = {"target": -4, "company": -3, "agency": -0.75, "act": -1, "kind": -4}
 _WORDING = 3
 """For two titles in the same words; in proportion for less."""
+_BARELY = 1
+"""Where nothing can be compared, nothing speaks against it."""
+_RISING = 0.75
+"""How much the days count where the signal tells a higher stage: a measure takes its time from plan to text to effect."""
 _DECAY = ((0, 0.0), (1, -0.75), (3, -2.5), (7, -3.5), (14, -5.5), (60, -7.5), (180, -9.0))
 """Points by the days between two tellings, straight lines between them."""
 _BARE = timedelta(days=5)
@@ -61,6 +65,8 @@ _OPEN_ENDED = frozenset({"clarify", "other"})
 """What a guidance does is told in any verb."""
 _CARRIED_OUT = frozenset({"tighten", "loosen", "exempt", "list_add", "reinstate", "restrict_import"})
 """What a plan becomes."""
+_PARTY_BOUND = frozenset({"list_add", "list_remove", "licence_grant", "licence_deny", "licence_revoke", "exempt", "extend"})
+"""What is done for or to named firms: the same act for other firms is another event."""
 _STANDING = {"eu2021821", "eu8332014", "eu4282009", "strategictradeact2010", "sta2010", "ecra2018"}
 """Laws that every measure of their kind rests on; naming one tells nothing apart."""
 _STANDING_SERIES = re.compile(r".*cfr.*|eccn.*|pl90\d\d|\d[a-e]\d{3}.*")
@@ -137,8 +143,10 @@ def likeness(signal: Profile, event: Profile, closeness: Closeness | None = None
     if not _anchored(ours, theirs, kinds, gap):
         return None
     apart = frozenset(_apart_in(ours, theirs, kinds))
-    facts = _PRIOR + sum(_SHARED.get(kind, 0) for kind in kinds) + sum(_APART.get(kind, 0) for kind in apart) + _decay(gap)
-    points = facts + _WORDING * (_wording(signal.titles, event.titles, closeness or overlap))
+    facts = sum(_SHARED.get(kind, 0) for kind in kinds) + sum(_APART.get(kind, 0) for kind in apart)
+    time = _decay(gap) * (_RISING if material.rank_of(ours.stage) > material.rank_of(theirs.stage) else 1)
+    wording = _WORDING * _wording(signal.titles, event.titles, closeness or overlap)
+    points = _PRIOR + facts + time + wording + (0 if _comparable(ours, theirs) else _BARELY)
     return Likeness(tuple(f"{kind}:{value}" for kind, value in shared), kinds, apart, points, gap)
 
 
@@ -243,6 +251,7 @@ def _clash(ours: Traits, theirs: Traits) -> bool:
         or (_disjoint(ours.specific, theirs.specific) and _disjoint(ours.names, theirs.names))
         or _disjoint(ours.groups, theirs.groups)
         or (_other_documents(ours.instruments, theirs.instruments) and not _is_plan(ours, theirs))
+        or (not _PARTY_BOUND.isdisjoint((ours.action, theirs.action)) and _disjoint(ours.companies, theirs.companies))
     )
 
 
@@ -291,6 +300,8 @@ def _shared(signal: Profile, event: Profile) -> Iterator[tuple[str, str]]:
         yield "action", ours.action
     elif _is_plan(ours, theirs):
         yield "plan", f"{theirs.action}-{ours.action}"
+    elif "clarify" in (ours.action, theirs.action):
+        yield "clarified", f"{theirs.action}"
 
 
 def _apart_in(ours: Traits, theirs: Traits, shared: frozenset[str]) -> Iterator[str]:

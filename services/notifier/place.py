@@ -21,7 +21,7 @@ from schemas.events.event import PolicyEvent
 from schemas.events.signal import PolicySignal
 from schemas.topics import POLICY_EVENTS
 from services.notifier import keys, threads
-from services.notifier.threads import Advanced, Candidate, Corrected, Headline, Held, Joined, Mint, Placement, Unplaced
+from services.notifier.threads import Candidate, Headline, Held, Mint, Placement, Unplaced
 from services.runtime import codec
 from services.runtime.broker import Record
 from services.runtime.clock import Clock
@@ -213,12 +213,10 @@ class _Batch:
 
     def _release(self, event: PolicyEvent) -> None:
         """Lets held signals join an event that has just changed, where that is what they waited for."""
-        for signal in self.held.sharing(keys.index(event)):
-            placement = threads.place_among(signal, [self.candidates[event.id]], self.now, mint=self.mint, held=(), headline=self.headline)
-            if isinstance(placement, Joined | Advanced | Corrected):
-                self.held.remove(signal.item.id)
-                self.outcomes.append(type(placement).__name__.lower())
-                self._tell(signal, placement)
+        for signal, placement in threads.release(event, self.held.sharing(keys.index(event)), self.now, mint=self.mint, headline=self.headline):
+            self.held.remove(signal.item.id)
+            self.outcomes.append(type(placement).__name__.lower())
+            self._tell(signal, placement)
 
     def _know(self, event: PolicyEvent) -> None:
         self.candidates[event.id] = Candidate.of(event)

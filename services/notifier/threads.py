@@ -140,6 +140,11 @@ KINDS: dict[type[Told], str] = {Opened: "new", Advanced: "update", Reversed: "re
 """What is material, and the kind of alert it makes."""
 
 
+def plain_headline(facts: Facts) -> str:
+    """Stage and action, for who has no templates."""
+    return f"{facts.stage or 'rumour'}: {facts.action or 'other'}".upper()
+
+
 def place(
     signal: PolicySignal,
     candidates: Sequence[PolicyEvent],
@@ -147,7 +152,7 @@ def place(
     *,
     mint: Mint,
     held: Sequence[PolicySignal] = (),
-    headline: Headline = lambda facts: f"{facts.stage or 'rumour'}: {facts.action or 'other'}".upper(),
+    headline: Headline = plain_headline,
 ) -> Placement:
     """Where `signal` belongs among `candidates`. `held` are other signals that wait: two independent ones can confirm each other. `mint` gives a new event's id."""
     return place_among(signal, [Candidate.of(event) for event in candidates], now, mint=mint, held=held, headline=headline)
@@ -185,6 +190,17 @@ def place_among(
     if signal.verdict == "context":
         return Unplaced("context of no known event")
     return desk.reverse(*rival, held) if rival is not None else desk.open()
+
+
+def release(event: PolicyEvent, held: Sequence[PolicySignal], now: datetime, *, mint: Mint, headline: Headline) -> list[tuple[PolicySignal, Told]]:
+    """Those of the `held` that an event lets go which has just opened or changed: each with what it brings, in their order."""
+    freed: list[tuple[PolicySignal, Told]] = []
+    for signal in held:
+        placement = place_among(signal, [Candidate.of(event)], now, mint=mint, held=(), headline=headline)
+        if isinstance(placement, Joined | Advanced | Corrected):
+            event = placement.event
+            freed.append((signal, placement))
+    return freed
 
 
 def rank(event: PolicyEvent, now: datetime) -> int:
