@@ -35,8 +35,8 @@ _WORDING = 3
 """For two titles in the same words; in proportion for less."""
 _BARELY = 1
 """Where nothing can be compared, nothing speaks against it."""
-_RISING = 0.75
-"""How much the days count where the signal tells a higher stage: a measure takes its time from plan to text to effect."""
+_RISING, _FALLING = 0.75, 1.75
+"""How much the days count where the signal tells a higher stage: a measure takes its time from plan to text to effect. A lower stage is rather another act's."""
 _DECAY = ((0, 0.0), (1, -0.75), (3, -2.5), (7, -3.5), (14, -5.5), (60, -7.5), (180, -9.0))
 """Points by the days between two tellings, straight lines between them."""
 _BARE = timedelta(days=5)
@@ -144,7 +144,7 @@ def likeness(signal: Profile, event: Profile, closeness: Closeness | None = None
         return None
     apart = frozenset(_apart_in(ours, theirs, kinds))
     facts = sum(_SHARED.get(kind, 0) for kind in kinds) + sum(_APART.get(kind, 0) for kind in apart)
-    time = _decay(gap) * (_RISING if material.rank_of(ours.stage) > material.rank_of(theirs.stage) else 1)
+    time = _decay(gap) * _pace(ours.stage, theirs.stage)
     wording = _WORDING * _wording(signal.titles, event.titles, closeness or overlap)
     points = _PRIOR + facts + time + wording + (0 if _comparable(ours, theirs) else _BARELY)
     return Likeness(tuple(f"{kind}:{value}" for kind, value in shared), kinds, apart, points, gap)
@@ -242,6 +242,11 @@ def _decay(gap: timedelta) -> float:
         if days <= until:
             return least + (most - least) * (days - since) / (until - since)
     return _DECAY[-1][1]
+
+
+def _pace(stage: str | None, before: str | None) -> float:
+    ours, theirs = material.rank_of(stage), material.rank_of(before)
+    return _RISING if ours > theirs else _FALLING if ours < theirs else 1.0
 
 
 def _clash(ours: Traits, theirs: Traits) -> bool:
