@@ -29,7 +29,9 @@ Closeness = Callable[[str, str], float]
 
 _PRIOR = -2.5
 """Two items by one imposer that share an anchor are two measures more often than one."""
-_SHARED = {"instrument": 12, "product": 2, "name": 1.5, "group": 0.5, "company": 1, "target": 1.5, "origin": 1, "date": 1, "action": 3, "plan": 2, "clarified": 2}
+_SHARED = {"instrument": 12, "product": 0.5, "name": 1.5, "group": 0.5, "company": 1, "target": 1.5, "origin": 1, "date": 1, "action": 3, "plan": 2, "clarified": 2}
+_WHOLE = 2
+"""Added where both name the same products, in proportion where one names more than the other."""
 _APART = {"target": -4, "company": -3, "agency": -0.75, "act": -1, "kind": -4}
 _WORDING = 3
 """For two titles in the same words; in proportion for less."""
@@ -146,7 +148,7 @@ def likeness(signal: Profile, event: Profile, closeness: Closeness | None = None
     facts = sum(_SHARED.get(kind, 0) for kind in kinds) + sum(_APART.get(kind, 0) for kind in apart)
     time = _decay(gap) * _pace(ours.stage, theirs.stage)
     wording = _WORDING * _wording(signal.titles, event.titles, closeness or overlap)
-    points = _PRIOR + facts + time + wording + (0 if _comparable(ours, theirs) else _BARELY)
+    points = _PRIOR + facts + _WHOLE * _common(ours.specific, theirs.specific) + time + wording + (0 if _comparable(ours, theirs) else _BARELY)
     return Likeness(tuple(f"{kind}:{value}" for kind, value in shared), kinds, apart, points, gap)
 
 
@@ -242,6 +244,10 @@ def _decay(gap: timedelta) -> float:
         if days <= until:
             return least + (most - least) * (days - since) / (until - since)
     return _DECAY[-1][1]
+
+
+def _common(ours: frozenset[str], theirs: frozenset[str]) -> float:
+    return len(ours & theirs) / (len(ours | theirs) or 1)
 
 
 def _pace(stage: str | None, before: str | None) -> float:
