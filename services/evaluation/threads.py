@@ -88,17 +88,20 @@ class _Desk:
 
     known: dict[str, notifier.Candidate] = field(default_factory=dict)
     held: list[PolicySignal] = field(default_factory=list)
+    signals: dict[str, PolicySignal] = field(default_factory=dict)
     pushes: int = 0
     minted: int = 0
 
     def place(self, signal: PolicySignal, now: datetime) -> None:
         self.held = [other for other in self.held if now - other.judged_at <= notifier.HOLD]
-        outcome = notifier.place_among(signal, list(self.known.values()), now, mint=self._mint, held=self.held, headline=notifier.plain_headline)
+        means = notifier.Means(self._mint, heard=lambda items: [self.signals[item] for item in items])
+        self.signals[signal.item.id] = signal
+        outcome = notifier.place_among(signal, list(self.known.values()), now, means, self.held)
         if isinstance(outcome, notifier.Held):
             self.held.append(signal)
         elif not isinstance(outcome, notifier.Unplaced):
             self._tell(outcome)
-            for freed, brought in notifier.release(outcome.event, self.held, now, mint=self._mint, headline=notifier.plain_headline):
+            for freed, brought in notifier.release(outcome.event, self.held, now, means):
                 self.held.remove(freed)
                 self._tell(brought)
 

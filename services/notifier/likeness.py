@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 
 from schemas.events.base import Moment
 from schemas.events.event import EventSource, PolicyEvent
@@ -29,7 +30,19 @@ Closeness = Callable[[str, str], float]
 
 _PRIOR = -2.5
 """Two items by one imposer that share an anchor are two measures more often than one."""
-_SHARED = {"instrument": 12, "product": 0.5, "name": 1.5, "group": 0.5, "company": 1, "target": 1.5, "origin": 1, "date": 1, "action": 3, "plan": 2, "clarified": 2}
+_SHARED = {
+    "instrument": 12,
+    "product": 0.5,
+    "name": 1.5,
+    "group": 0.5,
+    "company": 1,
+    "target": 1.5,
+    "origin": 1,
+    "date": 1,
+    "action": 3,
+    "plan": 2,
+    "clarified": 2,
+}
 _WHOLE = 2
 """Added where both name the same products, in proportion where one names more than the other."""
 _APART = {"target": -4, "company": -3, "agency": -0.75, "act": -1, "kind": -4}
@@ -240,7 +253,7 @@ def _distance(ours: Period, theirs: Period) -> timedelta:
 
 def _decay(gap: timedelta) -> float:
     days = gap / timedelta(days=1)
-    for (since, least), (until, most) in zip(_DECAY, _DECAY[1:], strict=False):
+    for (since, least), (until, most) in pairwise(_DECAY):
         if days <= until:
             return least + (most - least) * (days - since) / (until - since)
     return _DECAY[-1][1]

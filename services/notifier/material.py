@@ -6,9 +6,9 @@ Anything that is not on the list only grows the source list. Who may add what is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from schemas.events.signal import Amount, Company, FactDate, Facts
+from schemas.events.signal import Amount, Company, FactDate, Facts, PolicySignal
 from services.notifier import products
 
 LADDER = ("rumour", "reported", "proposed", "announced", "published", "in_force")
@@ -33,6 +33,44 @@ def rank_of(stage: str | None) -> int:
 def may_raise(tier: int, stage: str | None) -> bool:
     """Whether a source of this tier can raise an event to this stage alone."""
     return tier in _HIGHEST_STAGE and rank_of(stage) <= rank_of(_HIGHEST_STAGE[tier])
+
+
+def denies(signal: PolicySignal) -> bool:
+    """Whether it is an official word that changes nothing itself: told on a mere report, it denies it."""
+    facts = signal.facts
+    unchanged = facts.action == "clarify" and facts.direction in ("neutral", None)
+    return unchanged and signal.item.tier <= _LEADING and rank_of(facts.stage) >= rank_of("announced")
+
+
+def is_report(facts: Facts) -> bool:
+    """Whether no official has said it yet."""
+    return facts.action != "clarify" and facts.stage in ("rumour", "reported")
+
+
+def denied(facts: Facts) -> Facts:
+    """What is left of a report that is denied: half as sure."""
+    return facts.model_copy(update={"confidence": (facts.confidence or 0.6) / 2})
+
+
+def retold(signals: Iterable[PolicySignal]) -> Facts:
+    """The facts that these signals of one event add up to, heard in the order in which the world told them. There is at least one."""
+    first, *rest = sorted(signals, key=lambda signal: (not may_open(signal), _told_at(signal), signal.item.id))
+    facts, once = first.facts, False
+    for signal in rest:
+        if denies(signal) and is_report(facts) and not once:
+            facts, once = denied(facts), True
+        else:
+            facts, _ = merged(facts, signal.facts, signal.item.tier)
+    return facts
+
+
+def may_open(signal: PolicySignal) -> bool:
+    """Aggregators and rumours corroborate; they open no event."""
+    return signal.item.tier <= _TRUSTED and signal.facts.stage != "rumour"
+
+
+def _told_at(signal: PolicySignal) -> datetime:
+    return signal.item.published.at if signal.item.published else signal.item.observed_at
 
 
 def merged(event: Facts, signal: Facts, tier: int) -> tuple[Facts, tuple[str, ...]]:
@@ -123,6 +161,7 @@ def _filled(event: Facts, signal: Facts, tier: int) -> dict[str, object]:
     gaps = {name: getattr(signal, name) for name in ("action", "agency", "motive", "origin", "severity") if getattr(event, name) is None}
     sure = max(filter(None, (event.confidence, signal.confidence)), default=None)
     return gaps | {
+        "imposers": _union(event.imposers, _partner(event.imposers, signal.imposers)) if tier <= _LEADING else event.imposers,
         "instruments": _union(event.instruments, signal.instruments),
         "via": _union(event.via, signal.via),
         "amounts": tuple(_amounts((*event.amounts, *signal.amounts))),
@@ -132,6 +171,11 @@ def _filled(event: Facts, signal: Facts, tier: int) -> dict[str, object]:
         "conditions": event.conditions or signal.conditions,
         "confidence": sure,
     }
+
+
+def _partner(known: tuple[str, ...], named: tuple[str, ...]) -> tuple[str, ...]:
+    """The state that leads in a telling from its own side: a joint measure has several imposers."""
+    return named[:1] if not set(known).isdisjoint(named[1:]) else ()
 
 
 def _refines(product: str, known: tuple[str, ...]) -> bool:

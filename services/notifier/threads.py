@@ -1,6 +1,6 @@
 """Which event a signal belongs to, and what it changes there (design, section 6). Values in, values out.
 
-place(signal, candidates, now, mint=...)
+place(signal, candidates, now, means)
   the item tells a candidate already  -> what does its new verdict change?   Joined | Advanced | Corrected | Withdrawn | Left
   "no"                                -> Unplaced
   same measure, same direction        -> Joined | Advanced | Corrected       (context: Joined only)
@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from schemas.events.event import EventSource, PolicyEvent, Relation
 from schemas.events.signal import Evidence, Facts, PolicySignal
 from services.notifier import likeness, material
-from services.notifier.likeness import Likeness, Profile
+from services.notifier.likeness import Closeness, Likeness, Profile
 
 NEAR = timedelta(days=5)
 """The same act is told within five days (taxonomy 5.4)."""
@@ -45,6 +45,27 @@ _QUOTED = 300
 
 Headline = Callable[[Facts], str]
 Mint = Callable[[], str]
+Heard = Callable[[frozenset[str]], Sequence[PolicySignal]]
+"""The standing verdicts on these items, as far as they are kept."""
+
+
+def plain_headline(facts: Facts) -> str:
+    """Stage and action, for who has no templates."""
+    return f"{facts.stage or 'rumour'}: {facts.action or 'other'}".upper()
+
+
+def _unheard(_items: frozenset[str]) -> Sequence[PolicySignal]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Means:
+    """What placing needs from outside: a new event's id, the headline of its facts, earlier verdicts, and, where installed, how close two titles are in meaning."""
+
+    mint: Mint
+    headline: Headline = plain_headline
+    heard: Heard = _unheard
+    closeness: Closeness | None = None
 
 
 @dataclass(frozen=True)
@@ -140,22 +161,9 @@ KINDS: dict[type[Told], str] = {Opened: "new", Advanced: "update", Reversed: "re
 """What is material, and the kind of alert it makes."""
 
 
-def plain_headline(facts: Facts) -> str:
-    """Stage and action, for who has no templates."""
-    return f"{facts.stage or 'rumour'}: {facts.action or 'other'}".upper()
-
-
-def place(
-    signal: PolicySignal,
-    candidates: Sequence[PolicyEvent],
-    now: datetime,
-    *,
-    mint: Mint,
-    held: Sequence[PolicySignal] = (),
-    headline: Headline = plain_headline,
-) -> Placement:
-    """Where `signal` belongs among `candidates`. `held` are other signals that wait: two independent ones can confirm each other. `mint` gives a new event's id."""
-    return place_among(signal, [Candidate.of(event) for event in candidates], now, mint=mint, held=held, headline=headline)
+def place(signal: PolicySignal, candidates: Sequence[PolicyEvent], now: datetime, means: Means, held: Sequence[PolicySignal] = ()) -> Placement:
+    """Where `signal` belongs among `candidates`. `held` are other signals that wait: two independent ones can confirm each other."""
+    return place_among(signal, [Candidate.of(event) for event in candidates], now, means, held)
 
 
 @dataclass(frozen=True)
@@ -170,11 +178,9 @@ class Candidate:
         return cls(event, likeness.profile_of_event(event))
 
 
-def place_among(
-    signal: PolicySignal, candidates: Sequence[Candidate], now: datetime, *, mint: Mint, held: Sequence[PolicySignal], headline: Headline
-) -> Placement:
+def place_among(signal: PolicySignal, candidates: Sequence[Candidate], now: datetime, means: Means, held: Sequence[PolicySignal] = ()) -> Placement:
     """`place`, for who keeps the candidates' profiles."""
-    desk = _Desk(signal, now, mint, headline)
+    desk = _Desk(signal, now, means)
     candidates = [candidate for candidate in candidates if candidate.event.status == "open"]
     home = max((each.event for each in candidates if _source_in(each.event, signal.item.id)), key=lambda event: (event.opened_at, event.id), default=None)
     if home and (again := desk.again(home)):
@@ -182,7 +188,7 @@ def place_among(
     if signal.verdict not in ("alert", "context"):
         return Unplaced("its verdict is no")
     profile = likeness.profile_of_signal(signal)
-    like = [(each.event, found) for each in candidates if (found := likeness.likeness(profile, each.profile))]
+    like = [(each.event, found) for each in candidates if (found := likeness.likeness(profile, each.profile, means.closeness))]
     rival = _rival(signal, like)
     best = _best((event, found) for event, found in like if _joins(signal, event, found, rival))
     if best is not None:
@@ -192,11 +198,11 @@ def place_among(
     return desk.reverse(*rival, held) if rival is not None else desk.open()
 
 
-def release(event: PolicyEvent, held: Sequence[PolicySignal], now: datetime, *, mint: Mint, headline: Headline) -> list[tuple[PolicySignal, Told]]:
+def release(event: PolicyEvent, held: Sequence[PolicySignal], now: datetime, means: Means) -> list[tuple[PolicySignal, Told]]:
     """Those of the `held` that an event lets go which has just opened or changed: each with what it brings, in their order."""
     freed: list[tuple[PolicySignal, Told]] = []
     for signal in held:
-        placement = place_among(signal, [Candidate.of(event)], now, mint=mint, held=(), headline=headline)
+        placement = place(signal, [event], now, means)
         if isinstance(placement, Joined | Advanced | Corrected):
             event = placement.event
             freed.append((signal, placement))
@@ -226,28 +232,25 @@ class _Desk:
 
     signal: PolicySignal
     now: datetime
-    mint: Mint
-    headline: Headline
+    means: Means
 
     @property
     def tier(self) -> int:
         return self.signal.item.tier
 
     def open(self) -> Opened | Held:
-        if self.tier > 2:
-            return self._held("an aggregator alone opens no event")
-        if self.signal.facts.stage == "rumour":
-            return self._held("a rumour alone opens no event")
+        if not material.may_open(self.signal):
+            return self._held("a rumour alone opens no event" if self.signal.facts.stage == "rumour" else "an aggregator alone opens no event")
         return Opened(self._new_event(()), ("opened",), is_fresh(self.signal))
 
     def join(self, event: PolicyEvent, found: Likeness) -> Joined | Advanced | Corrected:
         if self.signal.verdict == "context":
             return Joined(self._version(event, event.facts, (), found.reasons), found.reasons)
         if self._denies(event):
-            facts = event.facts.model_copy(update={"confidence": (event.facts.confidence or 0.6) / 2})
             reasons = (_DENIES, *found.reasons)
-            return Corrected(self._version(event, facts, ("denied",), reasons), ("denied",), is_fresh(self.signal), reasons)
-        return self._told(event, *material.merged(event.facts, self.signal.facts, self.tier), found.reasons)
+            return Corrected(self._version(event, material.denied(event.facts), ("denied",), reasons), ("denied",), is_fresh(self.signal), reasons)
+        facts, changes = material.merged(event.facts, self.signal.facts, self.tier)
+        return self._told(event, self._in_order(event, facts), changes, found.reasons)
 
     def reverse(self, event: PolicyEvent, found: Likeness, held: Sequence[PolicySignal]) -> Reversed | Held:
         if not _is_later(self.signal, event):
@@ -259,7 +262,7 @@ class _Desk:
         return Reversed(self._new_event((relation,), reasons), ("opened",), is_fresh(self.signal), reasons)
 
     def _may_reverse(self, event: PolicyEvent, held: Sequence[PolicySignal]) -> bool:
-        if self.signal.facts.stage == "rumour" or self.tier > 2:
+        if not material.may_open(self.signal):
             return False
         mine = likeness.origin_of(self.signal)
         return self.tier <= 1 or any(likeness.origin_of(other) != mine and _confirms(other, event) for other in held)
@@ -297,15 +300,17 @@ class _Desk:
 
     def _denies(self, event: PolicyEvent) -> bool:
         """The first official word on a mere report that changes nothing itself."""
-        facts = self.signal.facts
-        official = (
-            self.tier <= 1
-            and facts.action == "clarify"
-            and facts.direction in ("neutral", None)
-            and material.rank_of(facts.stage) >= material.rank_of("announced")
-        )
         told_before = any(_DENIES in source.why_joined for source in event.sources)
-        return official and not told_before and event.facts.action != "clarify" and event.facts.stage in ("rumour", "reported")
+        return not told_before and material.denies(self.signal) and material.is_report(event.facts)
+
+    def _in_order(self, event: PolicyEvent, merged: Facts) -> Facts:
+        """The facts as they would be, had the signals come in the order in which the world told them: queues do not keep it."""
+        items = {source.item for source in event.sources if source.verdict == "alert"}
+        latest = max((likeness.told_at(source) for source in event.sources if source.verdict == "alert"), default=event.opened_at)
+        if not latest - _UNORDERED <= likeness.told_at(self.signal) <= latest:
+            return merged
+        heard = [signal for signal in self.means.heard(items - {self.signal.item.id}) if signal.verdict == "alert"]
+        return material.retold([*heard, self.signal]) if {signal.item.id for signal in heard} == items - {self.signal.item.id} else merged
 
     def _held(self, reason: str) -> Held:
         return Held(self.now + HOLD, reason)
@@ -313,10 +318,10 @@ class _Desk:
     def _new_event(self, relations: tuple[Relation, ...], why: tuple[str, ...] = ()) -> PolicyEvent:
         facts = self.signal.facts
         return PolicyEvent(
-            id=self.mint(),
+            id=self.means.mint(),
             slug=slug(facts, likeness.told_at(self.signal)),
             version=1,
-            headline=self.headline(facts),
+            headline=self.means.headline(facts),
             facts=facts,
             changes=("opened",),
             relations=relations,
@@ -340,7 +345,7 @@ class _Desk:
             update={
                 "version": event.version + 1,
                 "facts": facts,
-                "headline": self.headline(facts) if facts != event.facts else event.headline,
+                "headline": self.means.headline(facts) if facts != event.facts else event.headline,
                 "changes": changes,
                 "sources": sources,
                 "origins": max(1, len({likeness.origin_of(source) for source in sources if source.verdict == "alert"})),
@@ -364,6 +369,8 @@ class _Desk:
             origin=self.signal.facts.origin,
             stage=self.signal.facts.stage,
             evidence=tuple(_quoted(self.signal.evidence)),
+            amounts=self.signal.facts.amounts,
+            dates=self.signal.facts.dates,
             why_joined=why,
         )
 

@@ -38,10 +38,13 @@ class Desk:
     def __init__(self) -> None:
         self.events: dict[str, PolicyEvent] = {}
         self.held: list[PolicySignal] = []
-        self._ids = (f"event{number}" for number in itertools.count(1))
+        ids = (f"event{number}" for number in itertools.count(1))
+        self.signals: dict[str, PolicySignal] = {}
+        self.means = threads.Means(lambda: next(ids), heard=lambda items: [self.signals[item] for item in items])
 
     def place(self, signal: PolicySignal, now: datetime | None = None) -> Placement:
-        placement = threads.place(signal, list(self.events.values()), now or signal.item.observed_at, mint=lambda: next(self._ids), held=self.held)
+        placement = threads.place(signal, list(self.events.values()), now or signal.item.observed_at, self.means, self.held)
+        self.signals[signal.item.id] = signal
         if isinstance(placement, Held):
             self.held.append(signal)
         elif not isinstance(placement, Unplaced):
