@@ -52,7 +52,7 @@ _BARELY = 1
 """Where nothing can be compared, nothing speaks against it."""
 _RISING, _FALLING = 0.75, 1.75
 """How much the days count where the signal tells a higher stage: a measure takes its time from plan to text to effect. A lower stage is rather another act's."""
-_DECAY = ((0, 0.0), (1, -0.75), (3, -2.5), (7, -3.5), (14, -5.5), (60, -7.5), (180, -9.0))
+_DECAY = ((0, 0.0), (1, -0.75), (3, -2.5), (7, -3.5), (14, -5.5), (28, -7.0), (60, -8.0), (180, -9.0))
 """Points by the days between two tellings, straight lines between them."""
 _BARE = timedelta(days=5)
 """So near in time, who, whom, what act and the words are enough where one of the two names nothing that tells measures apart."""

@@ -34,7 +34,10 @@ _UNORDERED = timedelta(minutes=15)
 _TURN = timedelta(days=30)
 """How soon the opposite act for the same firms and group of products counts as undoing the first."""
 _UNDOING = ("shelve", "suspend", "rescind", "reinstate", "delay", "list_remove", "licence_revoke")
+_PERMITTING = ("exempt", "extend", "rescind", "licence_grant", "licence_deny", "licence_revoke")
 _LISTING = ("list_add", "list_remove")
+_UNDONE = ("reverses", "suspends")
+"""Relations of an event to one that does not hold any more."""
 _SOON = timedelta(hours=72)
 SOURCES = 100
 """So many sources an event lists; one more that changes nothing makes no new version."""
@@ -402,27 +405,39 @@ def _joins(signal: PolicySignal, event: PolicyEvent, found: Likeness, rival: tup
 
 
 def _rival(signal: PolicySignal, like: Iterable[tuple[PolicyEvent, Likeness]]) -> tuple[PolicyEvent, Likeness] | None:
-    """The latest event on the same measure in the opposite direction."""
+    """The latest event on the same measure in the opposite direction that nothing has undone yet."""
     if signal.verdict != "alert":
         return None
     opposite = likeness.OPPOSITE.get(signal.facts.direction or "")
-    rivals = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and _undoes(signal.facts, event.facts, found)]
+    undone = {relation.event for event, _ in like if event.facts.direction != opposite for relation in event.relations if relation.relation in _UNDONE}
+    against = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and event.id not in undone]
+    rivals = [(event, found) for event, found in against if _undoes(signal.facts, event.facts, found)]
     return max(rivals, key=lambda pair: (_first_told(pair[0]), pair[1].points), default=None)
 
 
 def _undoes(facts: Facts, old: Facts, found: Likeness) -> bool:
-    """Whether the opposite act is about the same measure: by document, by product, or by group where the act is one that undoes."""
+    """Whether the opposite act is about the same measure: by document, by product, by firm, or by group where the act is one that undoes."""
     if found.has("instrument"):
         return True
     if not found.has("imposer") or found.apart & {"target", "company"} or found.gap > WINDOW or not _could_undo(facts, old, found):
         return False
-    undoes = facts.action in _UNDOING
-    if found.has("product"):
+    return found.has("product") or _same_firms(facts, old, found) or (facts.action in _UNDOING and _same_field(found))
+
+
+def _same_firms(facts: Facts, old: Facts, found: Likeness) -> bool:
+    """A permission is taken from, or given back to, the firms that had it however long ago; another act turns within weeks."""
+    if not (found.has("company") and found.has("group") and found.has("target", "agency")):
+        return False
+    return found.gap <= _TURN or (facts.action in _PERMITTING and old.action in _PERMITTING)
+
+
+def _same_field(found: Likeness) -> bool:
+    """What undoes names the field of the measure, or nothing that tells measures apart when it comes within days."""
+    if not found.has("target", "agency"):
+        return False
+    if found.has("name") and found.has("agency") and found.has("target"):
         return True
-    if found.has("group", "company"):
-        same_firms = found.has("group") and found.has("company") and found.gap <= _TURN
-        return found.has("target", "agency") and (same_firms or (undoes and found.gap <= _PLAN))
-    return undoes and found.gap <= NEAR and found.has("target", "agency")
+    return found.gap <= (_PLAN if found.has("group", "company") else NEAR)
 
 
 def _could_undo(facts: Facts, old: Facts, found: Likeness) -> bool:
