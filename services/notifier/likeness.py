@@ -47,7 +47,8 @@ _WHOLE = 2
 """Added where both name the same products, in proportion where one names more than the other."""
 _APART = {"target": -4, "company": -3, "agency": -0.75, "act": -1, "kind": -4}
 _WORDING = 3
-"""For two titles in the same words; in proportion for less."""
+"""For two titles in the same words of the same hour; in proportion for less, and for later: the story's vocabulary stays when the act is another."""
+_WORDS_LAST = timedelta(days=28)
 _BARELY = 1
 """Where nothing can be compared, nothing speaks against it."""
 _RISING, _FALLING = 0.75, 1.75
@@ -160,7 +161,7 @@ def likeness(signal: Profile, event: Profile, closeness: Closeness | None = None
     apart = frozenset(_apart_in(ours, theirs, kinds))
     facts = sum(_SHARED.get(kind, 0) for kind in kinds) + sum(_APART.get(kind, 0) for kind in apart)
     time = _decay(gap) * _pace(ours.stage, theirs.stage)
-    wording = _WORDING * _wording(signal.titles, event.titles, closeness or overlap)
+    wording = _WORDING * max(1 - gap / _WORDS_LAST, 0) * _wording(signal.titles, event.titles, closeness or overlap)
     points = _PRIOR + facts + _WHOLE * _common(ours.specific, theirs.specific) + time + wording + (0 if _comparable(ours, theirs) else _BARELY)
     return Likeness(tuple(f"{kind}:{value}" for kind, value in shared), kinds, apart, points, gap)
 
