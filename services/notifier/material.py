@@ -22,6 +22,8 @@ _TRUSTED = 2
 """The tier up to which a source may complete what is not known yet."""
 _PARTIES = ("listed", "licensee", "buyer")
 """Roles that make a company a party to the measure; makers and sellers are named in passing too often."""
+_PUSHED = 4
+"""The severity from which an event is pushed (taxonomy 5.3): a rise below it, from a daily to an hourly digest, is completed and not told."""
 _TIMED = ("effective", "expires")
 
 
@@ -117,7 +119,7 @@ def _added(event: Facts, signal: Facts) -> dict[str, dict[str, object]]:
         changes["imposer_corrected"] = {"imposers": signal.imposers}
     if signal.direction and not event.direction:
         changes["direction_corrected"] = {"direction": signal.direction}
-    if (signal.severity or 0) > (event.severity or 5):
+    if (signal.severity or 0) > (event.severity or 5) and (signal.severity or 0) >= _PUSHED:
         changes["severity_raised"] = {"severity": signal.severity}
     return changes
 
@@ -158,7 +160,8 @@ def _moved(old: FactDate, new: FactDate, tier: int) -> bool:
 
 def _filled(event: Facts, signal: Facts, tier: int) -> dict[str, object]:
     """What may be completed without telling anyone: gaps, further amounts as their sources gave them, a surer confidence."""
-    gaps = {name: getattr(signal, name) for name in ("action", "agency", "motive", "origin", "severity") if getattr(event, name) is None}
+    gaps = {name: getattr(signal, name) for name in ("action", "agency", "motive", "origin") if getattr(event, name) is None}
+    severity = max(filter(None, (event.severity, signal.severity if tier <= _LEADING or event.severity is None else None)), default=None)
     sure = max(filter(None, (event.confidence, signal.confidence)), default=None)
     return gaps | {
         "imposers": _union(event.imposers, _partner(event.imposers, signal.imposers)) if tier <= _LEADING else event.imposers,
@@ -169,6 +172,7 @@ def _filled(event: Facts, signal: Facts, tier: int) -> dict[str, object]:
         if tier <= _LEADING
         else event.products,
         "conditions": event.conditions or signal.conditions,
+        "severity": severity,
         "confidence": sure,
     }
 
