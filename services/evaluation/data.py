@@ -36,7 +36,7 @@ class Line(Event):
     agency: str | None = None
     targets: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
-    companies: tuple[str, ...] = Field(default=(), description="Ids, without their roles.")
+    companies: tuple[str, ...] | None = Field(default=None, description="Ids, without their roles.")
 
     @model_validator(mode="before")
     @classmethod

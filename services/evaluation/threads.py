@@ -152,6 +152,7 @@ def with_gold(one: Judged) -> Judged:
     labels: dict[str, Any] = {name: value for name in VALUES if (value := getattr(line, name)) is not None}
     if line.gold == "alert":
         labels |= {name: getattr(line, name) for name in LISTS}
+    if line.gold == "alert" and line.companies is not None:
         labels["companies"] = tuple(_company(name, found.facts) for name in line.companies)
     if line.imposer:
         labels["imposers"] = (line.imposer, *(state for state in found.facts.imposers if state != line.imposer))
