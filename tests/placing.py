@@ -10,8 +10,10 @@ from schemas.events.base import Moment
 from schemas.events.event import PolicyEvent
 from schemas.events.signal import PolicySignal
 from schemas.topics import POLICY_EVENTS, POLICY_SIGNALS
+from services.notifier import threads as rules
 from services.notifier.outbox import Relay
 from services.notifier.place import Placer
+from services.notifier.threads import Held, Means, Placement, Unplaced
 from services.runtime import codec
 from services.runtime.broker import Record
 from services.store import threads
@@ -69,3 +71,31 @@ def told(outlet: str, at: datetime, *, tier: int = 1, title: str = "", language:
     item = make.item_header(url=url, outlet=outlet, tier=tier, title=title, language=language, published=Moment.of(at), observed_at=at + timedelta(minutes=1))
     unsaid = {"targets": ("CN",), "products": (), "companies": (), "severity": 4, "confidence": 0.7}
     return make.signal(item, verdict=verdict, **(unsaid | facts))
+
+
+class Desk:
+    """Places signals one after the other without a store, and keeps the events."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, PolicyEvent] = {}
+        self.held: list[PolicySignal] = []
+        self._heard: dict[str, PolicySignal] = {}
+        ids = count(1)
+        self._means = Means(lambda: f"event{next(ids)}", heard=lambda items: [self._heard[item] for item in items])
+
+    def place(self, signal: PolicySignal, now: datetime | None = None) -> Placement:
+        """Where it belongs; what was held and can go now goes."""
+        now = now or signal.item.observed_at
+        self._heard[signal.item.id] = signal
+        placement = rules.place(signal, list(self.events.values()), now, self._means, self.held)
+        if isinstance(placement, Held):
+            self.held.append(signal)
+        elif not isinstance(placement, Unplaced):
+            self.events[placement.event.id] = placement.event
+            self._release(placement.event, now)
+        return placement
+
+    def _release(self, event: PolicyEvent, now: datetime) -> None:
+        for freed, brought in rules.release(event, self.held, now, self._means):
+            self.held.remove(freed)
+            self.events[event.id] = brought.event

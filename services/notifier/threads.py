@@ -255,9 +255,11 @@ class _Desk:
         facts, changes = material.merged(event.facts, self.signal.facts, self.tier)
         return self._told(event, self._in_order(event, facts), changes, found.reasons)
 
-    def reverse(self, event: PolicyEvent, found: Likeness, held: Sequence[PolicySignal]) -> Reversed | Held:
+    def reverse(self, event: PolicyEvent, found: Likeness, held: Sequence[PolicySignal]) -> Reversed | Opened | Held:
         if not _is_later(self.signal, event):
             return self._held("told earlier than what it would reverse")
+        if _told_by(self.signal) < _first_told(event):
+            return self.open()  # the older of the two comes second, by minutes: it reverses nothing
         if not self._may_reverse(event, held):
             return self._held("a reversal needs a leading source or two independent ones")
         relation = Relation(event=event.id, relation="suspends" if self.signal.facts.action == "suspend" else "reverses")
@@ -458,10 +460,14 @@ def _first_told(event: PolicyEvent) -> datetime:
 
 
 def _is_later(signal: PolicySignal, event: PolicyEvent) -> bool:
-    """Published after what it reverses was; a whole day counts by its end."""
+    """Published after what it reverses was, or so shortly before that the order is unsure."""
+    return _told_by(signal) >= _first_told(event) - _UNORDERED
+
+
+def _told_by(signal: PolicySignal) -> datetime:
+    """When it was published at the latest: a whole day counts by its end."""
     published = signal.item.published
-    at = published.end if published and published.precision != "second" else likeness.told_at(signal)
-    return at >= _first_told(event) - _UNORDERED
+    return published.end if published and published.precision != "second" else likeness.told_at(signal)
 
 
 def _confirms(other: PolicySignal, event: PolicyEvent) -> bool:
