@@ -25,6 +25,10 @@ class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """Most deliveries being sent at once."""
     per_destination: int = Field(default=16, ge=1, le=1000)
     """Most deliveries being sent to one destination at once."""
+    per_destination_rate: float = Field(default=0, ge=0)
+    """Most deliveries begun to one destination in a second; 0 for as many as it takes."""
+    late_rate: float = Field(default=100, gt=0)
+    """How many deliveries a second may be sent late, because a destination had failed or was away; as many as come in anew, if that is more."""
     lease: Duration = timedelta(seconds=90)
     """How long a delivery in hand belongs to this process; at least 30 s more than the longest deadline."""
     drain: Duration = timedelta(seconds=20)

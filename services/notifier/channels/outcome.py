@@ -94,6 +94,8 @@ class Message:
     sequence: int
     previous: int
     epoch: int
+    event_json: str | None = field(default=None, repr=False)
+    """The event as JSON, where it is known: made once for everybody who is told."""
 
 
 class Channel(Protocol):

@@ -14,18 +14,20 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.notifier.attempt import Words
 from services.notifier.channels.outcome import Channel, Message, Outcome, Sent
 from services.notifier.channels.webhook import WebhookChannel
-from services.notifier.deliver import SCHEDULE, Deliverer, Words
+from services.notifier.deliver import Deliverer
 from services.notifier.fanout import FanOut
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.schedule import SCHEDULE
 from services.notifier.settings import NotifierSettings
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Unavailable
 from services.runtime.http import HttpClient
 from services.store import accounts, delivery, threads
-from services.store.delivery import Claimed
 from services.store.engine import Connection, Store
+from services.store.queue import Claimed
 from services.store.wake import Waker
 from tests import make
 from tests.alerting import CIPHER, DESK, account, deliveries, hook, raise_alert, states, subscribe
@@ -167,7 +169,8 @@ async def test_what_was_sent_and_not_journaled_comes_again_with_the_same_id(stor
             await receiver.wait_for(1)
             await running.until(all_are("sent"))
         as_before = {"state": "sending", "lease_token": "of the dead", "lease_until": make.NOW, "ended_at": None}
-        await store.run(lambda db: db.execute(delivery.deliveries.update().values(**as_before)))  # as if it had died before the journal
+        unwritten = (delivery.deliveries.update().values(**as_before), delivery.attempts.delete())
+        await store.run(lambda db: [db.execute(statement) for statement in unwritten])  # as if it had died before the journal
 
         async with line(store, channel) as running:
             await receiver.wait_for(2)

@@ -189,10 +189,12 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False, comment="one of pending, sending, sent, failed, superseded, withheld"),
         sa.Column("why", sa.Text(), nullable=True, comment="the reason of the last attempt, or of the end"),
         sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("late", sa.Boolean(), nullable=False, comment="it failed, or its destination was away: it goes out on the budget of such"),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("maybe_sent", sa.Boolean(), nullable=False, comment="an attempt broke off when the receiver may have had it already"),
         sa.Column("lease_token", sa.Text(), nullable=True),
         sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("started_at", Instant(), nullable=True, comment="of the attempt under way, or of the last"),
         sa.Column("sequence", sa.BigInteger(), nullable=True, comment="taken at the first release, kept ever after"),
         sa.Column("previous", sa.BigInteger(), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=True),
@@ -202,9 +204,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["alert_id"], ["alerts.id"], name=op.f("fk_deliveries_alert_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
     )
-    op.create_index("ix_deliveries_due", "deliveries", ["state", "due_at"], unique=False)
+    op.create_index("ix_deliveries_due", "deliveries", ["state", "late", "due_at", "alert_id", "id"], unique=False)
     op.create_index("ix_deliveries_event", "deliveries", ["event_id", "account_id", "destination_id"], unique=False)
-    op.create_index("ix_deliveries_leases", "deliveries", ["state", "lease_until"], unique=False)
+    op.create_index("ix_deliveries_place", "deliveries", ["account_id", "destination_id", "state"], unique=False)
     op.create_index("ix_deliveries_sequence", "deliveries", ["account_id", "destination_id", "sequence"], unique=False)
     op.create_table(
         "held_keys",
@@ -234,8 +236,8 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("started_at", Instant(), nullable=False),
-        sa.Column("ended_at", Instant(), nullable=True, comment="null: under way, or whoever made it died"),
-        sa.Column("outcome", sa.Text(), nullable=True, comment="sent, retry, final or abandoned"),
+        sa.Column("ended_at", Instant(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False, comment="sent, retry, final or abandoned"),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("status", sa.Integer(), nullable=True, comment="of HTTP or SMTP"),
         sa.Column("retry_at", Instant(), nullable=True),
@@ -250,7 +252,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_held_keys_item_id"), table_name="held_keys")
     op.drop_table("held_keys")
     op.drop_index("ix_deliveries_sequence", table_name="deliveries")
-    op.drop_index("ix_deliveries_leases", table_name="deliveries")
+    op.drop_index("ix_deliveries_place", table_name="deliveries")
     op.drop_index("ix_deliveries_event", table_name="deliveries")
     op.drop_index("ix_deliveries_due", table_name="deliveries")
     op.drop_table("deliveries")
