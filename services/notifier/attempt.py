@@ -64,6 +64,7 @@ class Messages:
             sequence=claimed.sequence,
             previous=claimed.previous,
             epoch=claimed.epoch,
+            replays=claimed.replays,
         )
 
     def _open(self, sealed: bytes) -> str:
@@ -77,7 +78,7 @@ def result_of(claimed: Claimed, outcome: Outcome, jitter: float) -> Result:
         return Result(claimed, "sent", Reason.ACCEPTED, outcome.status)
     if isinstance(outcome, Final):
         return Result(claimed, "final", outcome.reason, outcome.status, disable=outcome.disable)
-    wait = timedelta() if outcome.reason is Reason.INTERRUPTED else retry_in(claimed.attempt, outcome.after, jitter)
+    wait = timedelta() if outcome.reason is Reason.INTERRUPTED else retry_in(claimed.attempt - claimed.spent, outcome.after, jitter)
     pause = wait if outcome.reason is Reason.THROTTLED and outcome.after else None
     return Result(claimed, "retry", outcome.reason, outcome.status, wait, pause=pause, maybe_sent=outcome.maybe_sent)
 

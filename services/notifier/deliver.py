@@ -19,6 +19,7 @@ import structlog
 
 from services.notifier.attempt import Messages, Render, published_at, result_of, told
 from services.notifier.channels.outcome import Channel, Outcome, Reason, Retry, Sent
+from services.notifier.housekeeping import Housekeeping
 from services.notifier.journal import Journal
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.pace import LateBudget, Pace
@@ -31,7 +32,7 @@ from services.store import queue
 from services.store.engine import Store
 from services.store.health import Breaker
 from services.store.journal import Result
-from services.store.queue import Claimed, Queue, Tidied
+from services.store.queue import Claimed
 from services.store.secrets import Cipher
 from services.store.wake import Waker
 
@@ -82,9 +83,10 @@ class Deliverer:
         self._jitter = jitter
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_pause, settings.breaker_longest)
         self._journal = Journal(store, clock=clock, breaker=self._breaker, patience=settings.poll, jitter=jitter, written=self._written)
-        self._published: Recent[str, datetime | None] = Recent(1000)
         self._pace = Pace(places=settings.concurrency, per_destination=settings.per_destination, per_second=settings.per_destination_rate)
         self._late = LateBudget(settings.late_rate)
+        self._house = Housekeeping(store, settings=settings, clock=clock, metrics=metrics, late=self._late, wake=lambda: waker.wake(DELIVERIES))
+        self._published: Recent[str, datetime | None] = Recent(1000)
         self._ready: asyncio.Queue[tuple[Claimed, float] | None] = asyncio.Queue()
         self._trying: dict[asyncio.Task[Any], float] = {}
         self._overdue: set[asyncio.Task[Any]] = set()
@@ -96,7 +98,7 @@ class Deliverer:
         """Delivers until stopped; then finishes what is being sent, within the drain."""
         async with asyncio.TaskGroup() as group:
             journal = group.create_task(self._journal.run(), name="notifier.journal")
-            group.create_task(self._keep_house(stop), name="notifier.housekeeping")
+            group.create_task(self._house.run(stop), name="notifier.housekeeping")
             group.create_task(self._watch(stop), name="notifier.deadlines")
             lanes = [group.create_task(self._lane(), name=f"notifier.lane.{number}") for number in range(self._settings.concurrency)]
             while not stop.is_set():
@@ -118,6 +120,7 @@ class Deliverer:
             self._pace.took(claimed.destination, since, probe=claimed.probe)
             self._ready.put_nowait((claimed, since))
         self._late.spend(sum(claimed.late for claimed in took))
+        self._house.claimed(sum(claimed.attempt == 1 for claimed in took))
         self._metrics.in_flight.set(self._pace.total)
         return bool(took)
 
@@ -212,6 +215,7 @@ class Deliverer:
             if isinstance(entry, Result):
                 self._tell(entry, "fenced" if entry.delivery.id in fenced else told(entry))
             self._pace.let_go((entry.delivery if isinstance(entry, Result) else entry).destination)
+        self._house.sent(sum(isinstance(entry, Result) and entry.outcome == "sent" for entry in entries))
         self._metrics.in_flight.set(self._pace.total)
         if not self._pace.total:
             self._all_written.set()
@@ -221,30 +225,6 @@ class Deliverer:
         claimed = result.delivery
         self._metrics.ended(claimed.channel, outcome)
         self._log.info("delivery_attempted", delivery=claimed.id, channel=claimed.channel, attempt=claimed.attempt, outcome=outcome, reason=result.reason)
-
-    # ---- housekeeping
-
-    async def _keep_house(self, stop: asyncio.Event) -> None:
-        """Takes back leases that ran out, withholds what is not wanted any more, and measures the queue."""
-        while not stop.is_set():
-            try:
-                await self._tidy(self._clock.now())
-            except Unavailable as exc:
-                log.warning("housekeeping_waits", reason=str(exc))
-            await woken(stop, within=self._settings.housekeeping, clock=self._clock)
-
-    async def _tidy(self, now: datetime) -> None:
-        tidied = await self._store.run(lambda db: queue.tidy(db, now))
-        self._report(tidied, await self._store.read(queue.queue), now)
-
-    def _report(self, tidied: Tidied, waiting: Queue, now: datetime) -> None:
-        self._metrics.leases_expired.inc(tidied.expired)
-        self._metrics.withheld.inc(tidied.withheld)
-        self._metrics.queue_depth.set(waiting.depth)
-        self._metrics.oldest_due_seconds.set(max(0.0, (now - waiting.oldest_due_at).total_seconds()) if waiting.oldest_due_at else 0.0)
-        if tidied.expired:
-            log.warning("leases_expired", deliveries=tidied.expired)
-            self._waker.wake(DELIVERIES)
 
     # ---- stopping
 

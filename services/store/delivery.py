@@ -43,6 +43,8 @@ deliveries = sa.Table(
     sa.Column("due_at", Instant, nullable=False),
     sa.Column("late", sa.Boolean, nullable=False, comment="it failed, or its destination was away: it goes out on the budget of such"),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("spent", sa.Integer, nullable=False, comment="attempts before the last replay: the schedule begins anew after them"),
+    sa.Column("replays", sa.Integer, nullable=False, comment="how often it was asked for once more"),
     sa.Column("maybe_sent", sa.Boolean, nullable=False, comment="an attempt broke off when the receiver may have had it already"),
     sa.Column("lease_token", sa.Text, nullable=True),
     sa.Column("lease_until", Instant, nullable=True),
@@ -129,6 +131,8 @@ def _row(new: NewDelivery, now: datetime, paused_until: datetime | None) -> dict
         "due_at": paused_until or now,
         "late": paused_until is not None,
         "attempts": 0,
+        "spent": 0,
+        "replays": 0,
         "maybe_sent": False,
         "created_at": now,
     }
@@ -209,23 +213,57 @@ class Delivery:
     state: str
     why: str | None
     attempts: int
+    replays: int
     sequence: int | None
     created_at: datetime
     due_at: datetime
     ended_at: datetime | None
 
 
-def list_deliveries(db: Connection, account_id: str, *, event_id: str | None = None, limit: int = 1000) -> list[Delivery]:
-    """An account's deliveries, the newest first."""
-    query = sa.select(deliveries).where(deliveries.c.account_id == account_id)
-    if event_id is not None:
-        query = query.where(deliveries.c.event_id == event_id)
+def list_deliveries(
+    db: Connection,
+    account_id: str | None = None,
+    *,
+    event_id: str | None = None,
+    destination_id: str | None = None,
+    state: str | None = None,
+    since: datetime | None = None,
+    limit: int = 1000,
+) -> list[Delivery]:
+    """Deliveries, the newest first: of one account, or of all for an operator."""
+    wanted = {"account_id": account_id, "event_id": event_id, "destination_id": destination_id, "state": state}
+    query = sa.select(deliveries).where(*(deliveries.c[name] == value for name, value in wanted.items() if value is not None))
+    if since is not None:
+        query = query.where(deliveries.c.created_at >= since)
     rows = db.execute(query.order_by(deliveries.c.created_at.desc(), deliveries.c.id).limit(limit)).mappings()
     return [_delivery(row) for row in rows]
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One try, as it ended."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime
+    outcome: str
+    reason: str | None
+    status: int | None
+    retry_at: datetime | None
+
+
+def find(db: Connection, delivery_id: str) -> tuple[Delivery, list[Attempt]] | None:
+    """One delivery with its attempts, the first first."""
+    row = db.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).mappings().first()
+    if row is None:
+        return None
+    names = ("number", "started_at", "ended_at", "outcome", "reason", "status", "retry_at")
+    tried = db.execute(sa.select(*(attempts.c[name] for name in names)).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.number))
+    return _delivery(row), [Attempt(*one) for one in tried]
+
+
 def _delivery(row: RowMapping) -> Delivery:
-    names = ("alert_id", "kind", "language", "state", "why", "attempts", "sequence", "created_at", "due_at", "ended_at")
+    names = ("alert_id", "kind", "language", "state", "why", "attempts", "replays", "sequence", "created_at", "due_at", "ended_at")
     return Delivery(
         id=row["id"],
         destination=DestinationKey(row["account_id"], row["destination_id"]),

@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection, Row
 
 from schemas.events.event import PolicyEvent
 from services.store.accounts import DestinationKey, destinations, subscription_destinations, subscriptions, takes_alerts
+from services.store.brakes import ALL, is_on, list_brakes
 from services.store.delivery import attempts, deliveries
 from services.store.engine import Instant, database_now
 from services.store.health import Breaker
@@ -47,6 +48,8 @@ class Claimed:
     language: str
     raised_at: datetime
     attempt: int
+    spent: int
+    replays: int
     sequence: int
     previous: int
     epoch: int
@@ -94,9 +97,13 @@ def claim(db: Connection, *, token: str, limit: int, late: int, offer: Offer, le
     Each delivery takes its sequence here, the first time.
     """
     now = database_now(db, now)
-    picked = _picked(db, limit, offer, now, breaker, late=False)
+    braked = {brake.scope for brake in list_brakes(db)}
+    if ALL in braked:
+        return []
+    due = _candidates(db.dialect.name, braked=bool(braked))
+    picked = _picked(db, due, limit, offer, now, breaker, late=False)
     if (rest := min(limit - len(picked), late)) > 0:
-        picked += _picked(db, rest, offer, now, breaker, late=True)
+        picked += _picked(db, due, rest, offer, now, breaker, late=True)
     if not picked:
         return []
     numbers = _number(db, picked)
@@ -107,11 +114,11 @@ def claim(db: Connection, *, token: str, limit: int, late: int, offer: Offer, le
     return [_claimed(row, numbers[row.id], told[row.alert_id], token, now, breaker) for row in picked]
 
 
-def _picked(db: Connection, limit: int, offer: Offer, now: datetime, breaker: Breaker, *, late: bool) -> list[Row[Any]]:
+def _picked(db: Connection, candidates: sa.Select[Any], limit: int, offer: Offer, now: datetime, breaker: Breaker, *, late: bool) -> list[Row[Any]]:
     """The oldest that are due and may be taken."""
     full = [{"account_id": key.account_id, "id": key.id} for key in offer.full()]
     given = {"now": now, "limit": limit, "late": late} | _FULL.rows(db.dialect.name, full)
-    due = db.execute(_candidates(db.dialect.name), given)
+    due = db.execute(candidates, given)
     return [row for row in due if offer.take(DestinationKey(row.account_id, row.destination_id), probe=breaker.is_open(row.failures))]
 
 
@@ -119,10 +126,25 @@ _FULL = Given(account_id=sa.Text(), id=sa.Text())
 
 
 @lru_cache
-def _candidates(dialect: str) -> sa.Select[Any]:
+def _candidates(dialect: str, *, braked: bool) -> sa.Select[Any]:
     full = _FULL.table(dialect)
     now = sa.bindparam("now", type_=Instant())
-    names = ("id", "account_id", "destination_id", "alert_id", "kind", "reasons", "language", "attempts", "late", "sequence", "previous", "epoch")
+    names = (
+        "id",
+        "account_id",
+        "destination_id",
+        "alert_id",
+        "kind",
+        "reasons",
+        "language",
+        "attempts",
+        "spent",
+        "replays",
+        "late",
+        "sequence",
+        "previous",
+        "epoch",
+    )
     query = (
         sa.select(
             *(deliveries.c[name] for name in names),
@@ -136,6 +158,8 @@ def _candidates(dialect: str) -> sa.Select[Any]:
         .order_by(deliveries.c.due_at, deliveries.c.alert_id, deliveries.c.id)  # what was placed first is told first
         .limit(sa.bindparam("limit", type_=sa.Integer))
     )
+    if braked:
+        query = query.where(sa.not_(is_on()))
     return query.with_for_update(of=deliveries, skip_locked=True) if dialect == "postgresql" else query
 
 
@@ -256,6 +280,8 @@ def _claimed(row: Row[Any], numbers: tuple[int, int, int], told: _Told, token: s
         language=row.language,
         raised_at=told.raised_at,
         attempt=row.attempts + 1,
+        spent=row.spent,
+        replays=row.replays,
         sequence=sequence,
         previous=previous,
         epoch=epoch,

@@ -54,6 +54,7 @@ class WebhookChannel:
 
     def _headers(self, message: Message, body: bytes) -> dict[str, str]:
         now = self._clock.now()
+        replayed = {"chipwire-replay": str(message.replays)} if message.replays else {}
         return {
             "content-type": "application/json",
             "webhook-id": message.id,
@@ -62,6 +63,7 @@ class WebhookChannel:
             "chipwire-sequence": str(message.sequence),
             "chipwire-previous": str(message.previous),
             "chipwire-epoch": str(message.epoch),
+            **replayed,
         }
 
 

@@ -21,6 +21,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
     )
     op.create_table(
+        "brakes",
+        sa.Column("scope", sa.Text(), nullable=False, comment="all, channel:KIND or destination:ACCOUNT/ID"),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("since", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_brakes")),
+    )
+    op.create_table(
         "events",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("slug", sa.Text(), nullable=False),
@@ -81,6 +88,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", name=op.f("pk_source_states")),
     )
     op.create_index(op.f("ix_source_states_next_visit_at"), "source_states", ["next_visit_at"], unique=False)
+    op.create_table(
+        "suppressions",
+        sa.Column("digest", sa.Text(), nullable=False, comment="HMAC of the address"),
+        sa.Column("why", sa.Text(), nullable=False, comment="such as erased"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_suppressions")),
+    )
     op.create_table(
         "verdicts",
         sa.Column("item_id", sa.Text(), nullable=False),
@@ -191,6 +205,8 @@ def upgrade() -> None:
         sa.Column("due_at", Instant(), nullable=False),
         sa.Column("late", sa.Boolean(), nullable=False, comment="it failed, or its destination was away: it goes out on the budget of such"),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("spent", sa.Integer(), nullable=False, comment="attempts before the last replay: the schedule begins anew after them"),
+        sa.Column("replays", sa.Integer(), nullable=False, comment="how often it was asked for once more"),
         sa.Column("maybe_sent", sa.Boolean(), nullable=False, comment="an attempt broke off when the receiver may have had it already"),
         sa.Column("lease_token", sa.Text(), nullable=True),
         sa.Column("lease_until", Instant(), nullable=True),
@@ -269,6 +285,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_alerts_event_id"), table_name="alerts")
     op.drop_table("alerts")
     op.drop_table("verdicts")
+    op.drop_table("suppressions")
     op.drop_index(op.f("ix_source_states_next_visit_at"), table_name="source_states")
     op.drop_table("source_states")
     op.drop_index(op.f("ix_seen_items_last_seen_at"), table_name="seen_items")
@@ -279,4 +296,5 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_events_slug"), table_name="events")
     op.drop_index(op.f("ix_events_last_at"), table_name="events")
     op.drop_table("events")
+    op.drop_table("brakes")
     op.drop_table("accounts")
