@@ -14,10 +14,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 
 import aiohttp
-from aiohttp.connector import Connection
-from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -84,17 +83,26 @@ class Transport:
     def __init__(self, options: Options) -> None:
         self._headers = {"user-agent": options.user_agent, "accept": "*/*"}
         self._allow = options.allow
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=options.connect_timeout.total_seconds())
-        self._connector = _GuardedConnector(
+        connector = _GuardedConnector(
             limit=options.connections,
             ssl=options.tls or True,  # True: the verifying context that aiohttp has made already
             resolver=options.resolver,
             socket_factory=self._guarded_socket,
         )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=options.connect_timeout.total_seconds()),
+            skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
+            max_line_size=_HEADER_LINE,
+            max_field_size=_HEADER_LINE,
+        )
 
     async def close(self) -> None:
         """Closes the pool and whatever is under way. May be called twice."""
-        await self._connector.close()
+        await self._session.close()
 
     async def request(
         self,
@@ -123,7 +131,7 @@ class Transport:
                 raise exchange.failure(Reason.DEADLINE if exchange.connected else Reason.CONNECT_TIMEOUT) from exc
         finally:
             if answer is not None:
-                answer.release()
+                answer.release()  # gives the connection back, or ends it when the body was not read to its end
         if whole and not complete:
             raise exchange.failure(Reason.TOO_LARGE, f"more than {max_body} bytes")
         elapsed = timedelta(seconds=asyncio.get_running_loop().time() - started)
@@ -136,34 +144,33 @@ class Transport:
         defaults = self._headers | {"accept-encoding": ACCEPTED if whole else "identity"}
         return defaults | {name.lower(): value for name, value in headers.items()}
 
-    async def _follow(self, request: _Request, redirects: int) -> tuple[_Answer, _Request]:
+    async def _follow(self, request: _Request, redirects: int) -> tuple[aiohttp.ClientResponse, _Request]:
         """The answer, and the request that it answers."""
         if redirects and request.method not in ("GET", "HEAD"):
             raise ValueError("only GET and HEAD follow redirects")
         answer = await self._ask(request)
         for _ in range(redirects):
-            if not answer.leads_on:
+            if not _leads_on(answer):
                 return answer, request
             answer.release()
             request = _redirected(request, answer.headers["location"])
             answer = await self._ask(request)
-        if redirects and answer.leads_on:
+        if redirects and _leads_on(answer):
             answer.release()
             raise _exchange.get().failure(Reason.REDIRECT, f"more than {redirects} hops")
         return answer, request
 
-    async def _ask(self, request: _Request) -> _Answer:
-        exchange = _exchange.get()
-        exchange.host = request.url.host
-        head = _head(request)
+    async def _ask(self, request: _Request) -> aiohttp.ClientResponse:
+        _exchange.get().host = request.url.host
         with _TRANSLATED:
-            connection = await self._connector.connect(_caller(request.text), [], self._timeout)
-            exchange.connected = True  # from now on nobody may claim that it was never sent
-            try:
-                return await _exchanged(connection, head + request.content if request.content else head, bodiless=request.method == "HEAD")
-            except BaseException:
-                connection.close()
-                raise
+            return await self._session.request(
+                request.method,
+                _target(request.text),
+                headers=request.headers,
+                data=request.content or None,
+                allow_redirects=False,
+                middlewares=_SAFEGUARDS.get(request.method, ()),
+            )
 
     def _guarded_socket(self, addr_info: aiohttp.AddrInfoType) -> socket.socket:
         """A socket for this very address. aiohttp calls it for every address it is about to connect to."""
@@ -176,70 +183,31 @@ class Transport:
 
 
 class _GuardedConnector(aiohttp.TCPConnector):
-    """aiohttp's pool: names resolved, connections made through the guard, kept and given out again."""
+    """Notes when a request has got its connection: from then on nobody may claim that it was never sent."""
+
+    async def connect(self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> Any:  # noqa: ASYNC109 aiohttp's signature
+        connection = await super().connect(req, traces, timeout)
+        _exchange.get().connected = True
+        return connection
 
 
-@dataclass(slots=True)
-class _Answer:
-    """The head of an answer, and the body as it arrives."""
-
-    connection: Connection
-    status: int
-    headers: CIMultiDictProxy[str]
-    content: aiohttp.StreamReader
-
-    @property
-    def leads_on(self) -> bool:
-        return self.status in (301, 302, 303, 307, 308) and "location" in self.headers
-
-    def release(self) -> None:
-        """Gives the connection back, or ends it when the body was not read to its end. May be called twice."""
-        self.connection.release()
+async def _no_second_try(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp silently repeats a GET whose connection was dropped. Translated in here, the error is none that it would retry."""
+    with _TRANSLATED:
+        return await handler(request)
 
 
-async def _exchanged(connection: Connection, sent: bytes, *, bodiless: bool) -> _Answer:
-    """Writes the request and reads the head of the answer.
-
-    aiohttp's own request and response objects are left out: they cost as much as all the rest of a delivery.
-    """
-    protocol = connection.protocol
-    if protocol is None or protocol.transport is None:
-        raise aiohttp.ServerDisconnectedError
-    protocol.set_response_params(skip_payload=bodiless, read_until_eof=True, auto_decompress=False, max_line_size=_HEADER_LINE, max_field_size=_HEADER_LINE)
-    protocol.transport.write(sent)
-    message, content = await protocol.read()
-    while 100 <= message.code < 200 and message.code != 101:  # RFC 9110, 15.2: the answer is still to come
-        message, content = await protocol.read()
-    return _Answer(connection, message.code, message.headers, content)
+_SAFEGUARDS = dict.fromkeys(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"), (_no_second_try,))
+"""What is wrapped around a request, by method: aiohttp repeats none but these, which HTTP calls idempotent."""
 
 
-@lru_cache(1024)
-def _caller(url: str) -> aiohttp.ClientRequest:
-    """What the connector wants to know of a request: where it goes."""
-    return aiohttp.ClientRequest("GET", _target(url), loop=asyncio.get_running_loop())
-
-
-def _head(request: _Request) -> bytes:
-    headers = request.headers if "host" in request.headers else {"host": _target(request.text).host_port_subcomponent, **request.headers}
-    lines = [_start(request.method, request.text), *(f"{name}: {value}" for name, value in headers.items())]
-    if request.content or request.method in ("POST", "PUT", "PATCH"):
-        lines.append(f"content-length: {len(request.content or b'')}")
-    return "\r\n".join([*lines, "\r\n"]).encode("ascii")
-
-
-@lru_cache(1024)
-def _start(method: str, url: str) -> str:
-    return f"{method} {_target(url).raw_path_qs} HTTP/1.1"
-
-
-_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+_REASONS: tuple[tuple[type[aiohttp.ClientError], Reason], ...] = (
     (aiohttp.ClientConnectorDNSError, Reason.DNS),
     (aiohttp.ClientSSLError, Reason.TLS),
     (aiohttp.ServerTimeoutError, Reason.CONNECT_TIMEOUT),
     (aiohttp.ClientConnectorError, Reason.REFUSED),
     (aiohttp.InvalidURL, Reason.BAD_URL),
     (aiohttp.ClientResponseError, Reason.PROTOCOL),
-    (HttpProcessingError, Reason.PROTOCOL),
     (aiohttp.ClientError, Reason.DROPPED),
 )
 """The first that fits. Whatever we do not know counts as dropped, which claims the least."""
@@ -252,7 +220,7 @@ class _Translated:
         """Nothing to prepare."""
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _traceback: object) -> None:
-        if not isinstance(exc, (aiohttp.ClientError, HttpProcessingError)):
+        if not isinstance(exc, aiohttp.ClientError):
             return
         exchange = _exchange.get()
         if exchange.blocked and isinstance(exc, aiohttp.ClientConnectorError):
@@ -263,7 +231,7 @@ class _Translated:
 _TRANSLATED = _Translated()
 
 
-async def _read(answer: _Answer, body: bytearray, *, limit: int, inflate: bool) -> bool:
+async def _read(answer: aiohttp.ClientResponse, body: bytearray, *, limit: int, inflate: bool) -> bool:
     """Fills `body` up to `limit` bytes. False when there was more."""
     if answer.content.at_eof() and not inflate:
         return True  # most receivers say nothing
@@ -317,6 +285,10 @@ def _target(url: str) -> URL:
     except ValueError as exc:
         raise _exchange.get().failure(Reason.BAD_URL) from exc
     return target
+
+
+def _leads_on(answer: aiohttp.ClientResponse) -> bool:
+    return answer.status in (301, 302, 303, 307, 308) and "location" in answer.headers
 
 
 def _redirected(request: _Request, location: str) -> _Request:
