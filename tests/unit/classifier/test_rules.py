@@ -45,9 +45,9 @@ def test_every_shipped_rule_is_shown_in_english_chinese_and_another_language_unl
     for rule in (rule for rule in ruleset.rules if not any(part.language for part in parts(rule.when))):
         texts = [f"{example.title or ''}{example.text}" for example in rule.examples if example.fires]
 
-        assert any(text.isascii() for text in texts), rule.id
         assert any("\u4e00" <= char <= "\u9fff" for text in texts for char in text), rule.id
         assert len(texts) >= 3, rule.id
+        assert any(text.isascii() for text in texts) or any(part.language for part in parts(rule.when)), rule.id
 
 
 def test_a_rule_of_the_team_stands_beside_the_shipped_ones(tmp_path: Path, shipped: ConfigDir, ruleset: Ruleset) -> None:
