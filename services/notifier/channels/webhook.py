@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Self
 
 from standardwebhooks import Webhook
@@ -53,15 +54,22 @@ class WebhookChannel:
 
     def _headers(self, message: Message, body: bytes) -> dict[str, str]:
         now = self._clock.now()
+        replayed = {"chipwire-replay": str(message.replays)} if message.replays else {}
         return {
             "content-type": "application/json",
             "webhook-id": message.id,
             "webhook-timestamp": str(math.floor(now.timestamp())),
-            "webhook-signature": Webhook(message.secret or "").sign(message.id, now, body.decode()),
+            "webhook-signature": _signer(message.secret or "").sign(message.id, now, body.decode()),
             "chipwire-sequence": str(message.sequence),
             "chipwire-previous": str(message.previous),
             "chipwire-epoch": str(message.epoch),
+            **replayed,
         }
+
+
+@lru_cache(maxsize=10_000)  # one for each destination
+def _signer(secret: str) -> Webhook:
+    return Webhook(secret)
 
 
 def outcome_of(status: int, retry_after: str | None, now: datetime) -> Outcome:
