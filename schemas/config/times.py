@@ -1,6 +1,6 @@
 """When a destination may be told: its zone, quiet hours, daily cap, and the times of its digests.
 
-    times: {zone: Europe/Berlin, quiet: {from: "22:00", to: "07:00"}, break_through: 5, most_a_day: 10, digest_at: "08:00", digest_on: monday}
+times: {zone: Europe/Berlin, quiet: {from: "22:00", to: "07:00"}, break_through: 5, most_a_day: 10, digest_at: "08:00", digest_on: monday}
 """
 
 from __future__ import annotations

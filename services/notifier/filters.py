@@ -1,6 +1,6 @@
 """Filters against the fields of an event. Pure: a filter is made ready once, with the names it uses looked up, and then asked about events.
 
-    Filter.of(when, names) -> holds(seen) · held(seen): the tests that held, in words · explained(seen): every clause, and which stopped it
+Filter.of(when, names) -> holds(seen) · held(seen): the tests that held, in words · explained(seen): every clause, and which stopped it
 """
 
 from __future__ import annotations
@@ -154,7 +154,8 @@ class Filter:
 
     def required(self) -> frozenset[Token] | None:
         """Of which tokens an event must have one to be let through: the most selective such set; None when it cannot be said."""
-        sets = [found for part in (*self.tests, *self.all_of) if (found := part.required()) is not None]
+        parts: list[Test | Filter] = [*self.tests, *self.all_of]
+        sets = [found for part in parts if (found := part.required()) is not None]
         branches = [branch.required() for branch in self.any_of]
         if branches and None not in branches:
             sets.append(frozenset().union(*(found for found in branches if found is not None)))
@@ -171,15 +172,32 @@ class Filter:
         )
 
 
-def _branches(
-    filters: tuple[Filter, ...], seen: Seen, path: str, wanted: str, verdict: Callable[[list[bool]], bool], *, stopping: bool
-) -> Iterator[Clause]:
+Place = tuple[str | int, ...]
+
+
+def unknown_names(when: When, names: Names, place: Place) -> Iterator[tuple[Place, str]]:
+    """Every name in a filter that means nothing to us: where it stands, and what is said of it."""
+    for field, test in when.tests.items():
+        written = {"eq": test.eq, "gte": test.gte, "in": test.in_, "any": test.any_, "all": test.all_, "not": test.not_}
+        for operator, values in written.items():
+            for number, value in enumerate(values if isinstance(values, tuple) else () if values is None else (values,)):
+                if problem := names.problem(field, value):
+                    yield (*place, field, operator, number), f"{value!r} {problem}"
+    for word, branches in (("all", when.all_of), ("any", when.any_of), ("none", when.none_of)):
+        for number, branch in enumerate(branches):
+            yield from unknown_names(branch, names, (*place, word, number))
+
+
+def _branches(filters: tuple[Filter, ...], seen: Seen, path: str, wanted: str, verdict: Callable[[list[bool]], bool], *, stopping: bool) -> Iterator[Clause]:
     """One clause for `all`, `any` or `none`, with its branches. Under `none` it is what holds that stops."""
     if not filters:
         return
     held = [branch.holds(seen) for branch in filters]
     whole = verdict(held)
-    parts = tuple(_branch(branch, seen, f"{path}[{number}]", stops=not whole and holds is stopping) for number, (branch, holds) in enumerate(zip(filters, held, strict=True)))
+    parts = tuple(
+        _branch(branch, seen, f"{path}[{number}]", stops=not whole and holds is stopping)
+        for number, (branch, holds) in enumerate(zip(filters, held, strict=True))
+    )
     yield Clause(path, wanted, (), whole, not whole, parts)
 
 

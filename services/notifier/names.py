@@ -1,7 +1,7 @@
 """Names in filters: which thing a name means, what a group of things holds, and which known name is nearest to one that is not known.
 
-    Names.meant("companies", "英伟达") -> {"nvidia"}            what a value of a filter stands for
-    Names.had("products", ["H20"]) -> {"h20", "group:ai_accelerator"}    what an event has, seen so that the two can meet
+Names.meant("companies", "英伟达") -> {"nvidia"}            what a value of a filter stands for
+Names.had("products", ["H20"]) -> {"h20", "group:ai_accelerator"}    what an event has, seen so that the two can meet
 """
 
 from __future__ import annotations

@@ -41,9 +41,6 @@ class Subscription(Protocol[K_co]):
     def since(self) -> datetime: ...
 
 
-S = TypeVar("S", bound=Subscription[Hashable])
-
-
 @dataclass(frozen=True)
 class Match:
     """Why one destination is told, how soon, and in which language."""
@@ -71,25 +68,25 @@ def route(event: PolicyEvent, subscriptions: Iterable[Subscription[K]], names: N
 
 
 @dataclass(eq=False)
-class _Entry(Generic[S]):
+class _Entry(Generic[K]):
     """One filter, and the subscriptions that are written so, by account."""
 
     filter: Filter
     required: frozenset[Token] | None
-    members: dict[str, list[S]] = field(default_factory=dict)
+    members: dict[str, list[Subscription[K]]] = field(default_factory=dict)
 
 
-class Index(Generic[S]):
+class Index(Generic[K]):
     """Many subscriptions, among which few are found at once."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._entries: dict[When, _Entry[S]] = {}
-        self._by_token: defaultdict[Token, set[_Entry[S]]] = defaultdict(set)
-        self._unbound: set[_Entry[S]] = set()
+        self._entries: dict[When, _Entry[K]] = {}
+        self._by_token: defaultdict[Token, set[_Entry[K]]] = defaultdict(set)
+        self._unbound: set[_Entry[K]] = set()
         self._of_account: dict[str, set[When]] = {}
 
-    def replace(self, account_id: str, subscriptions: Sequence[S]) -> None:
+    def replace(self, account_id: str, subscriptions: Sequence[Subscription[K]]) -> None:
         """Makes these the subscriptions of the account."""
         for when in self._of_account.pop(account_id, ()):
             self._leave(when, account_id)
@@ -99,11 +96,11 @@ class Index(Generic[S]):
         if subscriptions:
             self._of_account[account_id] = {one.when for one in subscriptions}
 
-    def matching(self, event: PolicyEvent, *, until: datetime) -> dict[Hashable, list[S]]:
+    def matching(self, event: PolicyEvent, *, until: datetime) -> dict[K, list[Subscription[K]]]:
         """The destinations that are told, each with the subscriptions that matched and are not younger than `until`."""
         seen = Seen.of(event, self._names)
         found = self._unbound.union(*(entries for token in seen.tokens() if (entries := self._by_token.get(token))))
-        matched: defaultdict[Hashable, list[S]] = defaultdict(list)
+        matched: defaultdict[K, list[Subscription[K]]] = defaultdict(list)
         for entry in found:
             if entry.filter.holds(seen):
                 for ones in entry.members.values():
@@ -112,9 +109,9 @@ class Index(Generic[S]):
                             matched[one.destination].append(one)
         return matched
 
-    def _enter(self, when: When) -> _Entry[S]:
+    def _enter(self, when: When) -> _Entry[K]:
         ready = Filter.of(when, self._names)
-        entry = self._entries[when] = _Entry[S](ready, ready.required())
+        entry = self._entries[when] = _Entry[K](ready, ready.required())
         for entries in self._kept_under(entry):
             entries.add(entry)
         return entry
@@ -127,5 +124,5 @@ class Index(Generic[S]):
             for entries in self._kept_under(entry):
                 entries.discard(entry)
 
-    def _kept_under(self, entry: _Entry[S]) -> Iterable[set[_Entry[S]]]:
+    def _kept_under(self, entry: _Entry[K]) -> Iterable[set[_Entry[K]]]:
         return [self._unbound] if entry.required is None else [self._by_token[token] for token in entry.required]

@@ -2,32 +2,18 @@
 
     request -> URL and headers checked -> aiohttp: pool, address guard at the socket -> head -> body, bounded -> Response
 
-<<<<<<< HEAD
-This is what callers hold and see; `http_transport.py` does it. One deadline covers the whole attempt, because timeouts per operation never catch
-a trickle. There is no cookie jar, no proxy from the environment, no retry: whoever calls knows what may be repeated.
-=======
 On aiohttp's connections: httpx's own pool leaks when requests are cancelled, and the ready-made bridge calls a connection that was dropped after
 the request was read "never connected", so that a careful caller would send twice (decision 0003).
 One deadline covers the whole attempt, because timeouts per operation never catch a trickle. There is no cookie jar, no proxy from the
 environment, no retry: whoever calls knows what may be repeated.
->>>>>>> engine
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
+import re
+import socket
 import ssl
-<<<<<<< HEAD
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Self
-
-from services.runtime.addresses import Network
-from services.runtime.errors import Unavailable
-=======
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -42,12 +28,14 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy
 from yarl import URL
->>>>>>> engine
 
-if TYPE_CHECKING:
-    from aiohttp.abc import AbstractResolver
+from services.runtime.addresses import Network, why_denied
+from services.runtime.errors import Malformed, Rejected, Unavailable
+from services.runtime.inflate import ACCEPTED, Inflater
+from services.runtime.unseen import unseen
 
-    from services.runtime.http_transport import Transport
+with unseen("rich"):
+    import httpx
 
 Sent = Literal["never", "maybe"]
 """Whether the server may have seen the request. "never" is said only where no connection was had."""
@@ -113,11 +101,6 @@ class Response:
     elapsed: timedelta
 
 
-<<<<<<< HEAD
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a client reaches out."""
-=======
 class _Joined(Mapping[str, str]):
     """Headers of an answer."""
 
@@ -152,22 +135,23 @@ class _Request:
 @dataclass(slots=True)
 class _Exchange:
     """What is known of the attempt under way. The connector writes it, the translation of errors reads it."""
->>>>>>> engine
 
-    user_agent: str
-    allow: tuple[Network, ...]
-    connect_timeout: timedelta
-    connections: int
-    tls: ssl.SSLContext | None
-    resolver: AbstractResolver | None
+    host: str
+    connected: bool = False
+    blocked: str | None = None
+
+    def failure(self, reason: Reason, detail: str = "") -> HttpFailure:
+        return HttpFailure(reason, sent="maybe" if self.connected else "never", host=self.host, detail=detail)
+
+
+_exchange: ContextVar[_Exchange] = ContextVar("exchange")
+"""Of the request that this task is making. aiohttp hands nothing of ours down to its connector, and a task's children inherit this."""
 
 
 class HttpClient:
     """Requests over a shared pool of guarded connections. Open with `async with`.
 
     `allow` opens networks that the address guard denies; `resolver` and `tls` are for tests and for private certificate authorities.
-    The transport and its libraries are loaded at the first request, in a thread: a third of a second that starting need not wait for, and a
-    process that asks nobody never spends.
     """
 
     def __init__(
@@ -180,15 +164,6 @@ class HttpClient:
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
-<<<<<<< HEAD
-        self._options = Options(user_agent, tuple(allow), connect_timeout, connections, tls, resolver)
-        self._open = False
-        self._transport: Transport | None = None
-        self._loading = asyncio.Lock()
-
-    async def __aenter__(self) -> Self:
-        self._open = True
-=======
         self._headers = {"user-agent": user_agent, "accept": "*/*"}
         self._allow = tuple(allow)
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout.total_seconds())
@@ -204,7 +179,6 @@ class HttpClient:
             resolver=self._resolver,
             socket_factory=self._guarded_socket,
         )
->>>>>>> engine
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -212,14 +186,8 @@ class HttpClient:
 
     async def close(self) -> None:
         """Closes the pool and whatever is under way. May be called twice."""
-<<<<<<< HEAD
-        self._open = False
-        if self._transport is not None:
-            await self._transport.close()
-=======
         if self._connector is not None:
             await self._connector.close()
->>>>>>> engine
 
     async def request(
         self,
@@ -240,21 +208,6 @@ class HttpClient:
         Redirects are answers like any other unless `follow_redirects` says how many may be followed (GET and HEAD only). Each hop meets the
         same guard, and another origin gets no header that could carry a credential.
         """
-<<<<<<< HEAD
-        transport = self._transport or await self._load()
-        return await transport.request(
-            method, url, headers=headers or {}, content=content, deadline=deadline, max_body=max_body, whole=whole, follow_redirects=follow_redirects
-        )
-
-    async def _load(self) -> Transport:
-        async with self._loading:
-            if not self._open:
-                raise RuntimeError("the HTTP client is used before it was opened or after it was closed; use `async with`")
-            if self._transport is None:
-                module = await asyncio.to_thread(importlib.import_module, "services.runtime.http_transport")
-                self._transport = module.Transport(self._options)
-            return self._transport
-=======
         started = asyncio.get_running_loop().time()
         request = _Request(method, *_checked(url), self._all_headers(headers or {}, whole=whole), content)
         exchange = _Exchange(request.url.host)
@@ -475,4 +428,3 @@ def _redirected(request: _Request, location: str) -> _Request:
     same = (url.scheme, url.host, url.port) == (request.url.scheme, request.url.host, request.url.port)
     headers = {name: value for name, value in request.headers.items() if name != "host" and (same or name in _CARRIED)}
     return _Request(request.method, url, text, headers, None)
->>>>>>> engine

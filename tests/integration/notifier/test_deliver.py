@@ -18,7 +18,7 @@ from services.notifier.attempt import Words
 from services.notifier.channels.outcome import Channel, Message, Outcome, Sent
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.deliver import Deliverer
-from services.notifier.fanout import FanOut
+from services.notifier.fanout import Audience, FanOut
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.schedule import SCHEDULE
 from services.notifier.settings import NotifierSettings
@@ -30,7 +30,7 @@ from services.store.engine import Connection, Store
 from services.store.queue import Claimed
 from services.store.wake import Waker
 from tests import make
-from tests.alerting import CIPHER, DESK, account, deliveries, hook, raise_alert, states, subscribe
+from tests.alerting import CIPHER, DESK, NAMES, account, deliveries, hook, raise_alert, states, subscribe
 from tests.servers import hook as hooks
 
 CLOCK = SystemClock()
@@ -109,7 +109,7 @@ async def line(store: Store, channel: Channel, **settings: Any) -> AsyncIterator
     paced = NotifierSettings().model_copy(update={"poll": timedelta(milliseconds=50)} | settings)
     registry, waker, stop = CollectorRegistry(), Waker(store), asyncio.Event()
     metrics = NotifierMetrics(registry)
-    fanout = FanOut(store, waker=waker, clock=CLOCK, metrics=metrics, poll=paced.poll)
+    fanout = FanOut(store, Audience(NAMES), waker=waker, clock=CLOCK, metrics=metrics, poll=paced.poll)
     channels = dict.fromkeys(("webhook", "email", "terminal", "file"), channel)
     deliverer = Deliverer(store, CIPHER, channels, words, settings=paced, waker=waker, clock=CLOCK, metrics=metrics, jitter=lambda: 0.5)
     tasks = [asyncio.create_task(fanout.run(stop)), asyncio.create_task(deliverer.run(stop))]

@@ -12,7 +12,7 @@ from services.notifier.settings import NotifierSettings
 from services.runtime.config_files import ConfigDir
 from services.runtime.errors import Misconfigured
 from services.store.engine import Store
-from tests.alerting import SECRET
+from tests.alerting import NAMES, SECRET
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,7 +42,7 @@ def test_the_example_in_the_documentation_is_right(tmp_path: Path) -> None:
     copy = tmp_path / "subscriptions.yaml"
     copy.write_text((ROOT / "docs/howto/subscriptions.yaml").read_text("utf-8"), "utf-8")
 
-    (account,) = subscriptions.read(copy, {"ARCHIVE_HOOK_SECRET": SECRET})
+    (account,) = subscriptions.read(copy, {"ARCHIVE_HOOK_SECRET": SECRET}, NAMES)
 
     assert {one.id: one.kind for one in account.destinations} == {
         "tickets": "webhook",
@@ -58,8 +58,8 @@ def test_the_example_in_the_documentation_is_right(tmp_path: Path) -> None:
 def test_a_secret_is_found_beside_the_file_or_in_the_environment(tmp_path: Path) -> None:
     (tmp_path / "hook.secret").write_text(f"{SECRET}\n")
 
-    beside = subscriptions.read(written(tmp_path, "secret_file: hook.secret"), {})
-    around = subscriptions.read(written(tmp_path, "env: HOOK"), {"HOOK": SECRET})
+    beside = subscriptions.read(written(tmp_path, "secret_file: hook.secret"), {}, NAMES)
+    around = subscriptions.read(written(tmp_path, "env: HOOK"), {"HOOK": SECRET}, NAMES)
 
     assert beside == around
     assert beside[0].destinations[0].secret == SECRET
@@ -77,7 +77,7 @@ def test_a_secret_is_found_beside_the_file_or_in_the_environment(tmp_path: Path)
 )
 def test_a_secret_that_cannot_be_used_is_told_with_its_place_and_without_its_words(tmp_path: Path, reference: str, environ: dict[str, str], said: str) -> None:
     with pytest.raises(Misconfigured) as caught:
-        subscriptions.read(written(tmp_path, reference), environ)
+        subscriptions.read(written(tmp_path, reference), environ, NAMES)
 
     (problem,) = caught.value.problems
     assert problem.startswith(f"{tmp_path}/subscriptions.yaml:5:") or "subscriptions.yaml:5:" in problem
@@ -86,12 +86,12 @@ def test_a_secret_that_cannot_be_used_is_told_with_its_place_and_without_its_wor
 
 
 def test_a_team_without_subscriptions_has_none(tmp_path: Path) -> None:
-    assert subscriptions.of_team(ConfigDir(), {}) == ()
-    assert subscriptions.of_team(ConfigDir(tmp_path), {}) == ()
+    assert subscriptions.of_team(ConfigDir(), {}, NAMES) == ()
+    assert subscriptions.of_team(ConfigDir(tmp_path), {}, NAMES) == ()
 
 
 def test_a_language_without_templates_is_told(tmp_path: Path) -> None:
-    wanted = subscriptions.read(written(tmp_path, "env: HOOK"), {"HOOK": SECRET})
+    wanted = subscriptions.read(written(tmp_path, "env: HOOK"), {"HOOK": SECRET}, NAMES)
 
     assert "asks for 'sw'" in subscriptions.without_template(wanted, {"en": Template.model_construct()})[0]
     assert subscriptions.without_template(wanted, {"sw": Template.model_construct()}) == []
