@@ -73,5 +73,5 @@ def test_subscriptions_are_listed_with_where_they_go(file: Path) -> None:
     (only,) = [json.loads(line) for line in called("list", "--json").splitlines()]
 
     assert tuple(only[name] for name in ("account", "id", "when", "language", "active")) == ("desk", "chips", {"products": {"any": ["H20"]}}, "ar", True)
-    assert only["to"] == {"id": "ana", "kind": "email", "active": True, "disabled": None, "last_sequence": 0}
+    assert only["to"] == {"id": "ana", "kind": "email", "active": True, "disabled": None, "last_sequence": 0, "times": {}}
     assert "chips" in called("list")

@@ -202,9 +202,9 @@ def test_every_clause_is_explained_and_the_one_that_stops_it_is_marked() -> None
 
     imposers, severity, none = Filter.of(when, NAMES).explained(Seen.of(make.event(severity=3), NAMES))
 
-    assert ("when.imposers", "is US", ("US",), True, False) == (imposers.path, imposers.wanted, imposers.has, imposers.holds, imposers.stops)
-    assert ("when.severity", "at least 4", (3,), False, True) == (severity.path, severity.wanted, severity.has, severity.holds, severity.stops)
-    assert [("when.none[0]", True), ("when.none[1]", False)] == [(part.path, part.stops) for part in none.parts]
+    assert (imposers.path, imposers.wanted, imposers.has, imposers.holds, imposers.stops) == ("when.imposers", "is US", ("US",), True, False)
+    assert (severity.path, severity.wanted, severity.has, severity.holds, severity.stops) == ("when.severity", "at least 4", (3,), False, True)
+    assert [(part.path, part.stops) for part in none.parts] == [("when.none[0]", True), ("when.none[1]", False)]
 
 
 # ---- the index tells what a look at every subscription tells
@@ -285,4 +285,4 @@ def test_the_index_leaves_out_who_came_after_the_alert() -> None:
     index: Index[str] = Index(NAMES)
     index.replace("desk", [Subscription("old", "pager"), Subscription("new", "shelf", since=make.NOW + timedelta(seconds=1))])
 
-    assert ["pager"] == list(index.matching(make.event(), until=make.NOW))
+    assert list(index.matching(make.event(), until=make.NOW)) == ["pager"]

@@ -8,6 +8,7 @@ import pytest
 
 from schemas.config.template import Template
 from services.notifier import subscriptions
+from services.notifier.names import load_names
 from services.notifier.settings import NotifierSettings
 from services.runtime.config_files import ConfigDir
 from services.runtime.errors import Misconfigured
@@ -83,6 +84,49 @@ def test_a_secret_that_cannot_be_used_is_told_with_its_place_and_without_its_wor
     assert problem.startswith(f"{tmp_path}/subscriptions.yaml:5:") or "subscriptions.yaml:5:" in problem
     assert said in problem
     assert not any(value in problem for value in environ.values())
+
+
+def test_a_name_that_nobody_knows_is_told_with_its_place_and_the_nearest_that_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "subscriptions.yaml"
+    path.write_text(
+        """\
+accounts:
+  - id: desk
+    destinations: [{id: screen, terminal: {}}]
+    subscriptions:
+      - id: typos
+        to: [screen]
+        when:
+          imposers: [US, Chnia]
+          companies: NVIDA
+          any:
+            - {products: {not: [H20, GALIUMM]}}
+            - {targets: D:9}
+      - {id: fine, to: [screen], when: {imposers: [Japan, allies], companies: 英伟达, products: AI chips, targets: "D:5"}}
+"""
+    )
+
+    with pytest.raises(Misconfigured) as caught:
+        subscriptions.read(path, {}, NAMES)
+
+    places = [(problem.split("subscriptions.yaml:")[1].split(" ")[0], problem.split(" ", 1)[1]) for problem in caught.value.problems]
+    assert [place for place, _ in places] == ["8:26:", "9:22:", "11:38:", "12:25:"]
+    said = [sentence for _, sentence in places]
+    assert said[0] == "'Chnia' is no state we know; the nearest are China, Czechia, Chad"
+    assert said[1].startswith("'NVIDA' is no company we know; the nearest are NVIDIA")
+    assert said[2].startswith("'GALIUMM' is no product we know; the nearest are ")
+    assert "gallium" in said[2]
+    assert said[3].startswith("'D:9' is no state we know; the nearest are ")
+
+
+def test_a_team_adds_names_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "vocabulary").mkdir()
+    (tmp_path / "vocabulary/ours.yaml").write_text("companies: {Foxtron: [Foxtron Semi]}\nstate_groups: {customers: [VN, MY]}\n")
+    names = load_names(ConfigDir(tmp_path))
+
+    assert names.problem("companies", "foxtron semi") is None
+    assert names.meant("targets", "customers") == {"customers", "vn", "my"}
+    assert names.problem("companies", "NVIDIA") is None, "the shipped ones stay"
 
 
 def test_a_team_without_subscriptions_has_none(tmp_path: Path) -> None:
