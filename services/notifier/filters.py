@@ -100,6 +100,12 @@ class Test:
         fewest = min(choices, key=len)
         return frozenset((self.field, value) for value in (fewest | {EVERYBODY} if self.everybody else fewest))
 
+    @property
+    def is_found(self) -> bool:
+        """Whether it holds of every event that has what it requires, so that there is nothing left to ask."""
+        bounds = len(self.choices) + (self.field == "severity" and self.at_least is not None)
+        return bounds == 1 and not self.never and self.written.exists is None and (self.at_least is None or self.field == "severity")
+
     def words(self, seen: Seen) -> str:
         """`products any of H20, H200 (H20)`: the test as written, and what the event has."""
         return f"{self.field} {self.wanted()} ({_listed(seen.values[self.field]) or 'none'})"
@@ -159,7 +165,24 @@ class Filter:
         branches = [branch.required() for branch in self.any_of]
         if branches and None not in branches:
             sets.append(frozenset().union(*(found for found in branches if found is not None)))
-        return min(sets, key=_share, default=None)
+        return min(sets, key=share, default=None)
+
+    @property
+    def is_found(self) -> bool:
+        """The same of a filter: one test, or a choice of such."""
+        if self.all_of or self.none_of or len(self.tests) + bool(self.any_of) != 1:
+            return False
+        return all(part.is_found for part in (*self.tests, *self.any_of))
+
+    def clauses(self) -> Iterator[Test | Filter]:
+        """Its parts, all of which must hold: tests, and what is left of the branches."""
+        yield from self.tests
+        for branch in self.all_of:
+            yield from branch.clauses()
+        if self.any_of:
+            yield Filter((), any_of=self.any_of)
+        for branch in self.none_of:
+            yield Filter((), none_of=(branch,))
 
     def explained(self, seen: Seen, path: str = "when") -> tuple[Clause, ...]:
         """Every clause with what it wanted, what the event has, and whether it stopped it."""
@@ -205,7 +228,8 @@ def _branch(branch: Filter, seen: Seen, path: str, *, stops: bool) -> Clause:
     return Clause(path, "all of this", (), branch.holds(seen), stops, branch.explained(seen, path))
 
 
-def _share(tokens: frozenset[Token]) -> float:
+def share(tokens: frozenset[Token]) -> float:
+    """How many of all events have one of these, roughly."""
     return sum(_SHARES.get(field, 1.0) for field, _ in tokens)
 
 
