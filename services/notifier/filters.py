@@ -172,7 +172,8 @@ class Filter:
         """The same of a filter: one test, or a choice of such."""
         if self.all_of or self.none_of or len(self.tests) + bool(self.any_of) != 1:
             return False
-        return all(part.is_found for part in (*self.tests, *self.any_of))
+        parts: tuple[Test | Filter, ...] = (*self.tests, *self.any_of)
+        return all(part.is_found for part in parts)
 
     def clauses(self) -> Iterator[Test | Filter]:
         """Its parts, all of which must hold: tests, and what is left of the branches."""
