@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Generic, Protocol, TypeVar
 
 from schemas.config.subscriptions import When
@@ -53,7 +54,7 @@ class Match:
 def match(seen: Seen, subscriptions: Iterable[Subscription[Hashable]], names: Names) -> Match:
     """What comes of the subscriptions of one destination that let the event through. The first of them, by id, gives the language."""
     told = sorted(subscriptions, key=lambda one: one.id)
-    reasons = tuple(f"{one.id}: {'; '.join(Filter.of(one.when, names).held(seen)) or 'everything'}" for one in told)
+    reasons = tuple(f"{one.id}: {'; '.join(_ready(one.when, names).held(seen)) or 'everything'}" for one in told)
     return Match(reasons, tuple(one.cadence for one in told), told[0].language)
 
 
@@ -62,9 +63,14 @@ def route(event: PolicyEvent, subscriptions: Iterable[Subscription[K]], names: N
     seen = Seen.of(event, names)
     matched: defaultdict[K, list[Subscription[K]]] = defaultdict(list)
     for one in subscriptions:
-        if Filter.of(one.when, names).holds(seen):
+        if _ready(one.when, names).holds(seen):
             matched[one.destination].append(one)
     return {key: match(seen, ones, names) for key, ones in matched.items()}
+
+
+@lru_cache(maxsize=10_000)
+def _ready(when: When, names: Names) -> Filter:
+    return Filter.of(when, names)
 
 
 @dataclass(eq=False)
