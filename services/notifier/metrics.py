@@ -38,7 +38,9 @@ class NotifierMetrics:
             buckets=NEWS_SECONDS,
             registry=registry,
         )
-        self.in_flight = Gauge("chipwire_notifier_deliveries_in_flight", "Deliveries being sent.", registry=registry)
+        self.in_flight = Gauge(
+            "chipwire_notifier_deliveries_in_flight", "Deliveries in hand: being sent, waiting for their turn or for the journal.", registry=registry
+        )
         self.queue_depth = Gauge("chipwire_notifier_queue_depth", "Deliveries waiting, those of a later retry included.", registry=registry)
         self.brakes = Gauge("chipwire_notifier_brakes", "Send brakes that are on: for all, a channel or a destination.", registry=registry)
         self.oldest_due_seconds = Gauge("chipwire_notifier_queue_oldest_due_seconds", "How long the oldest due delivery has been due.", registry=registry)
