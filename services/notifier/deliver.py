@@ -171,6 +171,8 @@ class Deliverer:
         self._journal.enter(result_of(claimed, outcome, self._jitter()))
 
     def _measure(self, claimed: Claimed) -> None:
+        if claimed.digest is not None:
+            return  # it was to come later
         published = self._published.get(claimed.alert_id, lambda: published_at(claimed.event))
         if published is not None:
             self._metrics.accepted(claimed.channel, (self._clock.now() - published).total_seconds())
