@@ -36,13 +36,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """Everything that judges. `rules` holds the active and the shadow ones, by id; `quarantined` those that were taken out since, with the reason."""
+    """Everything that judges. `rules` holds the active and the shadow ones, by id; `quarantined` those that were taken out since, with the reason.
+
+    `hash` names exactly this set; `origin` the files it was read from, which a quarantine does not change.
+    """
 
     terms: Terms
     rules: tuple[Rule, ...]
     index: RuleIndex
     tables: Tables
     hash: str
+    origin: str
     activated_at: datetime
     likeness: Likeness | None = None
     quarantined: Mapping[str, str] = field(default_factory=dict)
@@ -53,7 +57,7 @@ class Ruleset:
         kept = tuple(sorted((rule for rule in rules if rule.status != "retired"), key=lambda rule: rule.id))
         all_waiting = waiting(kept, names_of(lexicon))
         terms = Terms.build(lexicon, watched(all_waiting))
-        return cls(terms, kept, RuleIndex(all_waiting, terms.numbers), tables, hash, now)
+        return cls(terms, kept, RuleIndex(all_waiting, terms.numbers), tables, hash, hash, now)
 
     def without(self, reasons: Mapping[str, str], *, now: datetime) -> Ruleset:
         """A rule set of its own, without these rules: what they would have said is not what the others say."""

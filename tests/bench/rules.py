@@ -15,6 +15,7 @@ from schemas.config.rule import Rule
 from services.classifier.fold import fold
 
 SEED = 4
+ADDED = "bench-"
 _WORD = re.compile(r"[^\W_]{3,}")
 _WIDE = re.compile("[\u2e80-\U0010ffff]")
 
@@ -34,7 +35,7 @@ def _rule(number: int, dice: random.Random, vocabulary: Sequence[str], texts: Se
     if number % 5 == 0:
         tests[-1] = {"regex": rf"{re.escape(words[-1][:-1])}\w{{0,3}}"}
     return {
-        "id": f"bench-{number:05}",
+        "id": f"{ADDED}{number:05}",
         "title": f"Bench rule {number}",
         "owner": "bench",
         "when": {"all": [{"any": tests[: size // 2]}, {"any": tests[size // 2 :]}]} if choice == "groups" else {choice: tests},

@@ -25,6 +25,7 @@ from services.runtime.worker import WorkerSettings
 from tests import fakes, make
 
 ALERT = "The US Commerce Department has lifted the export ban on Nvidia H20 chips to China, it announced on Monday"
+LIMIT = ClassifierSettings().rule_limit
 OFF_TOPIC = "The museum opens a new wing in spring"
 
 
@@ -43,7 +44,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def judge(ruleset: Ruleset, registry: CollectorRegistry) -> Judge:
-    return Judge(ruleset, clock=fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=ClassifierSettings().turn)
+    return Judge(ruleset, clock=fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=ClassifierSettings().turn, rule_limit=LIMIT)
 
 
 def signals(records: Sequence[Record]) -> list[PolicySignal]:
@@ -100,7 +101,9 @@ async def test_a_batch_is_all_or_nothing(judge: Judge, registry: CollectorRegist
 
 
 async def test_a_batch_is_judged_by_one_rule_set_whatever_is_loaded_meanwhile(ruleset: Ruleset, registry: CollectorRegistry) -> None:
-    judge = Judge(ruleset, clock=fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=-ClassifierSettings().turn)  # a turn after every item
+    judge = Judge(
+        ruleset, clock=fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=-ClassifierSettings().turn, rule_limit=LIMIT
+    )  # a turn after every item
     other = make_other(ruleset)
     batch = asyncio.create_task(judge.handle([record_of(item(f"{ALERT} {number}")) for number in range(5)]))
     await asyncio.sleep(0)
