@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 from services.classifier.fold import fold
 
@@ -100,15 +100,18 @@ def flatten(folded: str) -> str:
     return folded.replace("-", " ").replace("\n", " ")
 
 
-def spellings(term: str, language: str, *, name: bool = False) -> Iterator[Spelling]:
-    """All the ways that a term of a lexicon file is written. `name` allows the bare genitive. Raises ValueError for a term that starts with no letters."""
+@lru_cache(maxsize=200_000)
+def spellings(term: str, language: str, *, name: bool = False) -> tuple[Spelling, ...]:
+    """All the ways that a term of a lexicon file is written. `name` allows the bare genitive. Raises ValueError for a term that starts with no letters.
+
+    They are kept: a reload changes few of them.
+    """
     exact = term[1:] if term.startswith("=") else None
     written = term if exact is None else exact
     folded = flatten(fold(written.removeprefix("*-")).text).strip()  # what stands before a hyphen is a word of its own
     if not folded.split(" ")[0].strip("*"):
         raise ValueError(f"the term {term!r} ({language}) does not start with letters")
-    for variant in dict.fromkeys((folded, *_variants(folded, language))):
-        yield _spelling(variant, exact, name)
+    return tuple(_spelling(variant, exact, name) for variant in dict.fromkeys((folded, *_variants(folded, language))))
 
 
 def _variants(folded: str, language: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from schemas.events.news import NewsItem
 from schemas.events.signal import Facts
 from services.classifier.document import Document, Sentence, read, sentences_of
 from services.classifier.facts import Findings, find
-from services.classifier.spelling import Spelling, spellings
+from services.classifier.spelling import spellings
 from services.classifier.terms import Sighting, Terms
 
 MOST_SEEN = 100
@@ -77,7 +77,7 @@ class View:
     def has(self, phrase: str) -> bool:
         """Whether a phrase stands anywhere."""
         sighting = self.sighting
-        return any(spelling.literal in sighting.flat and next(sighting.places(spelling), None) is not None for spelling in spelled(phrase))
+        return any(spelling.literal in sighting.flat and next(sighting.places(spelling), None) is not None for spelling in spellings(phrase, "any"))
 
     def sentence_at(self, span: Span) -> int:
         """The index of the sentence in which a span begins."""
@@ -95,7 +95,7 @@ class View:
 
     def _places(self, phrase: str) -> tuple[Span, ...]:
         flat = self.sighting.flat
-        there = [spelling for spelling in spelled(phrase) if spelling.literal in flat]
+        there = [spelling for spelling in spellings(phrase, "any") if spelling.literal in flat]
         if not there:
             return ()
         places = sorted({place for spelling in there for place in islice(self.sighting.places(spelling), MOST_SEEN)})
@@ -104,9 +104,3 @@ class View:
     def _span(self, start: int, end: int) -> Span:
         field, offset = self.sighting.field(start)
         return Span(field, start - offset, end - offset)
-
-
-@lru_cache(maxsize=65_536)
-def spelled(phrase: str) -> tuple[Spelling, ...]:
-    """The ways in which a phrase of a rule is written. Raises ValueError for one that starts with no letters."""
-    return tuple(spellings(phrase, "any"))
