@@ -11,10 +11,14 @@ import sqlalchemy as sa
 from schemas.config.subscriptions import When
 from schemas.events.event import PolicyEvent
 from services.notifier.fanout import fan_out
-from services.store import accounts, delivery, secrets, threads
+from services.notifier.pace import Pace
+from services.store import accounts, delivery, journal, queue, secrets, threads
 from services.store.accounts import DestinationKey, WantedAccount, WantedDestination, WantedSubscription
-from services.store.delivery import Breaker, Claimed, Delivery, Result
+from services.store.delivery import Delivery
 from services.store.engine import Connection, insert
+from services.store.health import Breaker
+from services.store.journal import Result
+from services.store.queue import Claimed
 from tests import make
 
 CIPHER = secrets.cipher([secrets.new_key()])
@@ -62,13 +66,14 @@ def fan_out_all(db: Connection, now: datetime = make.NOW, *, chunk: int = 1000) 
     return made
 
 
-def claim(db: Connection, *, now: datetime, **fields: Any) -> list[Claimed]:
-    defaults: dict[str, Any] = {"token": "mine", "limit": 100, "per_destination": 100, "in_hand": {}, "lease": LEASE, "breaker": Breaker()}
-    return delivery.claim(db, now=now, **(defaults | fields))
+def claim(db: Connection, *, now: datetime, per_destination: int = 100, pace: Pace | None = None, **fields: Any) -> list[Claimed]:
+    offer = (pace or Pace(places=1000, per_destination=per_destination)).offer(0)
+    defaults: dict[str, Any] = {"token": "mine", "limit": 100, "late": 100, "offer": offer, "lease": LEASE, "breaker": Breaker()}
+    return queue.claim(db, now=now, **(defaults | fields))
 
 
-def journal(db: Connection, *results: Result, now: datetime) -> list[Result]:
-    return delivery.journal(db, results, now, Breaker())
+def write(db: Connection, *results: Result, now: datetime) -> list[Result]:
+    return journal.journal(db, results, now, Breaker())
 
 
 def sent(claimed: Claimed) -> Result:
@@ -90,7 +95,7 @@ def states(db: Connection) -> dict[tuple[str, str], str]:
 
 
 def attempts(db: Connection, delivery_id: str) -> list[tuple[int, str | None, str | None]]:
-    """Number, outcome and reason of every attempt of a delivery."""
+    """Number, outcome and reason of every attempt of a delivery that ended."""
     table = delivery.attempts
     rows = db.execute(sa.select(table.c.number, table.c.outcome, table.c.reason).where(table.c.delivery_id == delivery_id).order_by(table.c.number))
     return [tuple(row) for row in rows]

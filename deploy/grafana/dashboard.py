@@ -177,7 +177,8 @@ ROWS = (
                 "Queue",
                 [
                     Query("max(chipwire_notifier_queue_depth)", "waiting, later retries included"),
-                    Query("sum(chipwire_notifier_deliveries_in_flight)", "being sent"),
+                    Query("sum(chipwire_notifier_deliveries_in_flight)", "in hand"),
+                    Query("max(chipwire_notifier_brakes)", "brakes on"),
                     Query("sum(increase(chipwire_notifier_leases_expired_total[$__rate_interval]))", "leases expired"),
                 ],
             ),

@@ -24,7 +24,7 @@ def apply(file: Annotated[Path, typer.Argument(help="A subscriptions.yaml.", sho
     """Make the accounts named in FILE as it says, whole or not at all. What it does not name in them is switched off; other accounts are left alone."""
     from services.cli.common import print_json, print_table
 
-    changes = _apply(file, *_settings())
+    changes = _apply(file, *settings_of())
     if as_json:
         for change in changes:
             print_json({"account": change.account_id, "what": change.what, "id": change.id, "done": change.done})
@@ -39,7 +39,7 @@ def list_subscriptions(as_json: Json = False) -> None:
     """List every subscription with the destinations it is sent to. Addresses are not shown."""
     from services.cli.common import print_json, print_table
 
-    pairs = _list(_settings()[0])
+    pairs = _list(settings_of()[0])
     if as_json:
         for subscription, destination in pairs:
             print_json(_as_json(subscription, destination))
@@ -47,7 +47,8 @@ def list_subscriptions(as_json: Json = False) -> None:
         print_table(("account", "subscription", "when", "language", "to", "kind", "state"), [_as_row(*pair) for pair in pairs])
 
 
-def _settings() -> tuple[RuntimeSettings, NotifierSettings]:
+def settings_of() -> tuple[RuntimeSettings, NotifierSettings]:
+    """The settings of the process and of the notifier."""
     from services import app
     from services.notifier.settings import NotifierSettings
 

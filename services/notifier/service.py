@@ -19,15 +19,14 @@ from schemas.topics import POLICY_SIGNALS
 from services.notifier import subscriptions
 from services.notifier.channels import CHANNELS
 from services.notifier.channels.tools import Tools
-from services.notifier.deliver import Deliverer, Words
+from services.notifier.deliver import Deliverer
 from services.notifier.fanout import FanOut
 from services.notifier.headline import headline
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.outbox import Relay
 from services.notifier.place import Placer
-from services.notifier.render import render_text
 from services.notifier.settings import NotifierSettings
-from services.notifier.wording import load_templates
+from services.notifier.wording import InWords, load_templates
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.config_files import ConfigDir
@@ -37,7 +36,6 @@ from services.runtime.service import PutIntoUse, Service
 from services.runtime.worker import Worker
 from services.store import accounts
 from services.store.accounts import Change, WantedAccount
-from services.store.delivery import Claimed
 from services.store.engine import Store
 from services.store.wake import Waker
 
@@ -71,7 +69,7 @@ def build(
     fanout = FanOut(store, waker=waker, clock=clock, metrics=metrics, poll=settings.poll)
     tools = Tools(settings, http, clock, sys.stdout, outbox=subscriptions.outbox_of(settings, store))
     channels = {kind: channel(tools) for kind, channel in CHANNELS.items()}
-    deliverer = Deliverer(store, cipher, channels, partial(words, templates=templates), settings=settings, waker=waker, clock=clock, metrics=metrics)
+    deliverer = Deliverer(store, cipher, channels, InWords(templates), settings=settings, waker=waker, clock=clock, metrics=metrics)
 
     async def read_again() -> PutIntoUse:
         wanted = subscriptions.of_team(config, os.environ)
@@ -95,12 +93,6 @@ def build(
         live={"worker": worker.live},
         read_again=read_again,
     )
-
-
-def words(claimed: Claimed, *, templates: Templates) -> Words:
-    """A delivery in words."""
-    told = render_text(claimed.event, kind=claimed.kind, reasons=claimed.reasons, language=claimed.language, templates=templates, related=claimed.related)
-    return Words(told.headline, told.subject, told.text, told.language)
 
 
 def _tell(changes: Sequence[Change], wanted: Sequence[WantedAccount], templates: Templates) -> None:

@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from schemas.config.subscriptions import Account, Destination, Subscriptions, WebhookTarget
 from schemas.config.template import Templates
@@ -14,7 +15,7 @@ from services.runtime.config_files import ConfigDir, read_yaml
 from services.runtime.errors import Misconfigured
 from services.store.accounts import WantedAccount, WantedDestination, WantedSubscription
 from services.store.engine import Store
-from services.store.secrets import Cipher, open_cipher
+from services.store.secrets import Cipher, open_cipher, open_lasting_key
 
 SECRET_BYTES = range(24, 65)
 """What Standard Webhooks asks of a secret."""
@@ -56,6 +57,14 @@ def open_keys(settings: NotifierSettings, store: Store) -> Cipher:
     if store.directory is None:
         raise Misconfigured("CHIPWIRE_NOTIFIER_KEYS_FILE is not set; with PostgreSQL all notifiers need the same keys: name the file that holds them")
     return open_cipher(store.directory / "keys", create=True)
+
+
+def suppression_key(settings: NotifierSettings, store: Store) -> bytes:
+    """The key of the hashes of erased addresses. Raises Misconfigured."""
+    beside = settings.keys_file.parent if settings.keys_file else store.directory
+    if settings.suppression_key_file is None and beside is None:
+        raise Misconfigured("CHIPWIRE_NOTIFIER_SUPPRESSION_KEY_FILE is not set; with PostgreSQL it names the file of the key of erased addresses")
+    return open_lasting_key(settings.suppression_key_file or cast("Path", beside) / "suppression-key")
 
 
 def outbox_of(settings: NotifierSettings, store: Store) -> Path:

@@ -78,9 +78,10 @@ def compose(message: Message, *, sender: str, domain: str, now: datetime) -> byt
     mail["From"] = sender
     mail["To"] = message.address
     mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = f"<{message.id}@{domain}>"
+    first = f"<{message.id}@{domain}>"
+    mail["Message-ID"] = f"<{message.id}.{message.replays}@{domain}>" if message.replays else first  # else mailboxes would drop what was asked for once more
     mail["In-Reply-To"] = thread
-    mail["References"] = thread
+    mail["References"] = f"{thread} {first}" if message.replays else thread
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nothing shall answer by itself
     mail.set_content(harmless(message.text), subtype="plain", charset="utf-8")
     mail["Content-Language"] = message.language

@@ -94,6 +94,10 @@ class Message:
     sequence: int
     previous: int
     epoch: int
+    event_json: str | None = field(default=None, repr=False)
+    """The event as JSON, where it is known: made once for everybody who is told."""
+    replays: int = 0
+    """How often somebody asked for it once more."""
 
 
 class Channel(Protocol):

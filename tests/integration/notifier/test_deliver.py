@@ -14,18 +14,20 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.notifier.attempt import Words
 from services.notifier.channels.outcome import Channel, Message, Outcome, Sent
 from services.notifier.channels.webhook import WebhookChannel
-from services.notifier.deliver import SCHEDULE, Deliverer, Words
+from services.notifier.deliver import Deliverer
 from services.notifier.fanout import FanOut
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.schedule import SCHEDULE
 from services.notifier.settings import NotifierSettings
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Unavailable
 from services.runtime.http import HttpClient
-from services.store import accounts, delivery, threads
-from services.store.delivery import Claimed
+from services.store import accounts, brakes, delivery, threads
 from services.store.engine import Connection, Store
+from services.store.queue import Claimed
 from services.store.wake import Waker
 from tests import make
 from tests.alerting import CIPHER, DESK, account, deliveries, hook, raise_alert, states, subscribe
@@ -167,7 +169,8 @@ async def test_what_was_sent_and_not_journaled_comes_again_with_the_same_id(stor
             await receiver.wait_for(1)
             await running.until(all_are("sent"))
         as_before = {"state": "sending", "lease_token": "of the dead", "lease_until": make.NOW, "ended_at": None}
-        await store.run(lambda db: db.execute(delivery.deliveries.update().values(**as_before)))  # as if it had died before the journal
+        unwritten = (delivery.deliveries.update().values(**as_before), delivery.attempts.delete())
+        await store.run(lambda db: [db.execute(statement) for statement in unwritten])  # as if it had died before the journal
 
         async with line(store, channel) as running:
             await receiver.wait_for(2)
@@ -341,3 +344,28 @@ async def test_a_late_holder_of_a_lease_counts_as_fenced(store: Store) -> None:
 
 def test_the_schedule_lasts_three_days() -> None:
     assert timedelta(days=3) < sum(SCHEDULE, timedelta()) < timedelta(days=4)
+
+
+async def test_too_much_sent_in_a_while_puts_the_brake_on_and_nothing_is_lost(store: Store) -> None:
+    await store.run(lambda db: subscribe(db, account(hook())))
+
+    async with line(store, Recording(accept), brake_at=3, per_destination=2, concurrency=2) as running:
+        await running.tell(*(make.event(id=f"E{number}") for number in range(30)))
+        await running.until(lambda db: bool(brakes.list_brakes(db)))
+        await running.until(lambda db: "sending" not in states(db).values())
+        sent_before = sum(state == "sent" for state in (await store.read(states)).values())
+        await store.run(lambda db: brakes.resume(db, brakes.ALL))
+        await running.until(lambda db: len(brakes.list_brakes(db)) == 1 or all_are("sent")(db))
+
+    assert 3 < sent_before <= 30
+    assert set((await store.read(states)).values()) <= {"sent", "pending"}
+
+
+async def test_a_channel_that_hangs_past_its_deadline_is_cut_off(store: Store) -> None:
+    await store.run(lambda db: subscribe(db, account(hook())))
+
+    async with line(store, Recording(hang, deadline=timedelta(seconds=-5))) as running:
+        await running.tell(make.event())
+        await running.until(lambda db: [one.why for one in deliveries(db)] == ["deadline"])
+
+    assert await store.read(all_are("pending"))

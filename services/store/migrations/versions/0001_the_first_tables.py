@@ -21,6 +21,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
     )
     op.create_table(
+        "brakes",
+        sa.Column("scope", sa.Text(), nullable=False, comment="all, channel:KIND or destination:ACCOUNT/ID"),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("since", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_brakes")),
+    )
+    op.create_table(
         "events",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("slug", sa.Text(), nullable=False),
@@ -81,6 +88,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", name=op.f("pk_source_states")),
     )
     op.create_index(op.f("ix_source_states_next_visit_at"), "source_states", ["next_visit_at"], unique=False)
+    op.create_table(
+        "suppressions",
+        sa.Column("digest", sa.Text(), nullable=False, comment="HMAC of the address"),
+        sa.Column("why", sa.Text(), nullable=False, comment="such as erased"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_suppressions")),
+    )
     op.create_table(
         "verdicts",
         sa.Column("item_id", sa.Text(), nullable=False),
@@ -189,10 +203,14 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False, comment="one of pending, sending, sent, failed, superseded, withheld"),
         sa.Column("why", sa.Text(), nullable=True, comment="the reason of the last attempt, or of the end"),
         sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("late", sa.Boolean(), nullable=False, comment="it failed, or its destination was away: it goes out on the budget of such"),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("spent", sa.Integer(), nullable=False, comment="attempts before the last replay: the schedule begins anew after them"),
+        sa.Column("replays", sa.Integer(), nullable=False, comment="how often it was asked for once more"),
         sa.Column("maybe_sent", sa.Boolean(), nullable=False, comment="an attempt broke off when the receiver may have had it already"),
         sa.Column("lease_token", sa.Text(), nullable=True),
         sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("started_at", Instant(), nullable=True, comment="of the attempt under way, or of the last"),
         sa.Column("sequence", sa.BigInteger(), nullable=True, comment="taken at the first release, kept ever after"),
         sa.Column("previous", sa.BigInteger(), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=True),
@@ -202,9 +220,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["alert_id"], ["alerts.id"], name=op.f("fk_deliveries_alert_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
     )
-    op.create_index("ix_deliveries_due", "deliveries", ["state", "due_at"], unique=False)
+    op.create_index("ix_deliveries_due", "deliveries", ["state", "late", "due_at", "alert_id", "id"], unique=False)
     op.create_index("ix_deliveries_event", "deliveries", ["event_id", "account_id", "destination_id"], unique=False)
-    op.create_index("ix_deliveries_leases", "deliveries", ["state", "lease_until"], unique=False)
+    op.create_index("ix_deliveries_place", "deliveries", ["account_id", "destination_id", "state"], unique=False)
     op.create_index("ix_deliveries_sequence", "deliveries", ["account_id", "destination_id", "sequence"], unique=False)
     op.create_table(
         "held_keys",
@@ -234,8 +252,8 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("started_at", Instant(), nullable=False),
-        sa.Column("ended_at", Instant(), nullable=True, comment="null: under way, or whoever made it died"),
-        sa.Column("outcome", sa.Text(), nullable=True, comment="sent, retry, final or abandoned"),
+        sa.Column("ended_at", Instant(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False, comment="sent, retry, final or abandoned"),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("status", sa.Integer(), nullable=True, comment="of HTTP or SMTP"),
         sa.Column("retry_at", Instant(), nullable=True),
@@ -250,7 +268,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_held_keys_item_id"), table_name="held_keys")
     op.drop_table("held_keys")
     op.drop_index("ix_deliveries_sequence", table_name="deliveries")
-    op.drop_index("ix_deliveries_leases", table_name="deliveries")
+    op.drop_index("ix_deliveries_place", table_name="deliveries")
     op.drop_index("ix_deliveries_event", table_name="deliveries")
     op.drop_index("ix_deliveries_due", table_name="deliveries")
     op.drop_table("deliveries")
@@ -267,6 +285,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_alerts_event_id"), table_name="alerts")
     op.drop_table("alerts")
     op.drop_table("verdicts")
+    op.drop_table("suppressions")
     op.drop_index(op.f("ix_source_states_next_visit_at"), table_name="source_states")
     op.drop_table("source_states")
     op.drop_index(op.f("ix_seen_items_last_seen_at"), table_name="seen_items")
@@ -277,4 +296,5 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_events_slug"), table_name="events")
     op.drop_index(op.f("ix_events_last_at"), table_name="events")
     op.drop_table("events")
+    op.drop_table("brakes")
     op.drop_table("accounts")
