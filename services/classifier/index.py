@@ -26,7 +26,7 @@ class Waiting:
     @property
     def opens(self) -> bool:
         """Whether it judges items that the gate does not let through: those with words of its own."""
-        return self.key is not None and not self.key.names
+        return self.key is not None and bool(self.key.spellings)
 
 
 def waiting(rules: Iterable[Rule], names: Mapping[str, frozenset[str]]) -> tuple[Waiting, ...]:

@@ -36,6 +36,8 @@ def unsafe(pattern: str) -> str | None:
     """Why a pattern is refused, if it is."""
     try:
         found = compiled(pattern)
+    except UnicodeEncodeError:
+        return "it holds half a character; expected whole ones"
     except re2.error as exc:
         return f"RE2 refuses it: {_reason(exc)}"
     if found.search(""):
