@@ -10,8 +10,10 @@ import sqlalchemy as sa
 
 from schemas.config.subscriptions import When
 from schemas.events.event import PolicyEvent
-from services.notifier.fanout import fan_out
+from services.notifier.fanout import Audience, fan_out
+from services.notifier.names import load_names
 from services.notifier.pace import Pace
+from services.runtime.config_files import ConfigDir
 from services.store import accounts, delivery, journal, queue, secrets, threads
 from services.store.accounts import DestinationKey, WantedAccount, WantedDestination, WantedSubscription
 from services.store.delivery import Delivery
@@ -24,6 +26,7 @@ from tests import make
 CIPHER = secrets.cipher([secrets.new_key()])
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LONG_AGO = make.NOW - timedelta(days=100)
+NAMES = load_names(ConfigDir())
 LEASE = timedelta(seconds=90)
 DESK = "desk"
 
@@ -61,7 +64,8 @@ def raise_alert(db: Connection, event: PolicyEvent | None = None, *, kind: str =
 def fan_out_all(db: Connection, now: datetime = make.NOW, *, chunk: int = 1000) -> int:
     """Fans out whatever waits. Returns how many deliveries were made."""
     made = 0
-    while (fanned := fan_out(db, now, chunk=chunk)).goes_on:
+    audience = Audience(NAMES)
+    while (fanned := fan_out(db, now, audience, chunk=chunk)).goes_on:
         made += fanned.deliveries
     return made
 

@@ -65,6 +65,7 @@ class Messages:
             previous=claimed.previous,
             epoch=claimed.epoch,
             replays=claimed.replays,
+            digest=claimed.digest,
         )
 
     def _open(self, sealed: bytes) -> str:

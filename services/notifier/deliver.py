@@ -53,8 +53,8 @@ AHEAD = 4
 LOOK = timedelta(seconds=1)
 """How often it is looked for attempts to cut."""
 
-SHORTEST_WAIT = timedelta(milliseconds=50)
-"""Until the next look at what is due and may not be sent yet."""
+HELD = timedelta(milliseconds=250)
+"""Until the next look at what is due and may not be sent yet: a brake is on, a rate or the budget of late ones is used up."""
 
 
 class Deliverer:
@@ -145,7 +145,9 @@ class Deliverer:
             due = await self._store.read(queue.next_due)
         except Unavailable:
             return self._settings.poll
-        return self._settings.poll if due is None else max(due - self._clock.now(), SHORTEST_WAIT)
+        if due is None:
+            return self._settings.poll
+        return max(due - self._clock.now(), timedelta()) or HELD
 
     # ---- sending
 
@@ -169,6 +171,8 @@ class Deliverer:
         self._journal.enter(result_of(claimed, outcome, self._jitter()))
 
     def _measure(self, claimed: Claimed) -> None:
+        if claimed.digest is not None:
+            return  # it was to come later
         published = self._published.get(claimed.alert_id, lambda: published_at(claimed.event))
         if published is not None:
             self._metrics.accepted(claimed.channel, (self._clock.now() - published).total_seconds())

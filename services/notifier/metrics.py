@@ -18,6 +18,11 @@ class NotifierMetrics:
         self._placements = Counter("chipwire_notifier_placements_total", "Verdicts placed, by what became of them.", ["outcome"], registry=registry)
         self.alerts_fanned_out = Counter("chipwire_notifier_alerts_fanned_out_total", "Alerts whose deliveries are all made.", registry=registry)
         self.superseded = Counter("chipwire_notifier_superseded_total", "Deliveries ended by a newer version of their event.", registry=registry)
+        self.put_off = Counter("chipwire_notifier_put_off_total", "Alerts that wait for quiet hours to end, or for a digest.", registry=registry)
+        self.dropped_waiting = Counter(
+            "chipwire_notifier_put_off_dropped_total", "Alerts that waited, and were not told: taken back, overtaken or unwanted meanwhile.", registry=registry
+        )
+        self.digests = Counter("chipwire_notifier_digests_total", "Digests composed.", registry=registry)
         self.withheld = Counter("chipwire_notifier_withheld_total", "Deliveries to destinations that take no alerts any more.", registry=registry)
         self.leases_expired = Counter(
             "chipwire_notifier_leases_expired_total",

@@ -167,7 +167,7 @@ def _evidence(event: PolicyEvent, words: Template) -> Iterator[str]:
         quote = quotation(source)
         if quote:
             yield f"  {words.quote.format(text=isolated(quote, words))}"
-        if _is_link(source.url):
+        if is_link(source.url):
             yield f"  {source.url}"
 
 
@@ -203,7 +203,7 @@ def _language(tag: str | None, words: Template) -> str:
     return words.languages.get(tag) or words.languages.get(tag.partition("-")[0]) or one_line(tag, 20)
 
 
-def _is_link(url: str | None) -> bool:
+def is_link(url: str | None) -> bool:
     """Whether a reader can follow it: cut or mended, it would lead elsewhere."""
     return url is not None and url.startswith(("https://", "http://")) and len(url) <= _URL and url == one_line(url, _URL) and " " not in url
 

@@ -6,7 +6,9 @@ from schemas.config.template import Template, Templates
 from services.notifier.attempt import Words
 from services.notifier.recent import Recent
 from services.notifier.render import Draft, draft
+from services.notifier.render_digest import render_digest
 from services.runtime.config_files import ConfigDir
+from services.store.digests import Digest
 from services.store.queue import Claimed
 
 _SHIPPED = "services.notifier:templates"
@@ -28,8 +30,15 @@ class InWords:
         self._words: Recent[tuple[object, ...], Words] = Recent(500)
 
     def __call__(self, claimed: Claimed) -> Words:
+        if claimed.digest is not None:
+            return self._digest(claimed, claimed.digest)
         alert = (claimed.alert_id, claimed.language, *((event.id, event.version) for event in claimed.related))
         return self._words.get((alert, claimed.reasons), lambda: self._told(alert, claimed))
+
+    def _digest(self, claimed: Claimed, digest: Digest) -> Words:
+        alerts = [(one.kind, one.event) for one in digest.alerts]
+        told = render_digest(alerts, reasons=claimed.reasons, language=claimed.language, templates=self._templates)
+        return Words(told.headline, told.subject, told.text, told.language)
 
     def _told(self, alert: tuple[object, ...], claimed: Claimed) -> Words:
         told = self._drafts.get(alert, lambda: self._draft(claimed)).to(claimed.reasons)

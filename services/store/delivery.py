@@ -32,10 +32,10 @@ deliveries = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("account_id", sa.Text, nullable=False),
     sa.Column("destination_id", sa.Text, nullable=False),
-    sa.Column("alert_id", sa.Text, sa.ForeignKey("alerts.id"), nullable=False),
-    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("alert_id", sa.Text, sa.ForeignKey("alerts.id"), nullable=False, comment="of a digest: its leading one"),
+    sa.Column("event_id", sa.Text, nullable=False, comment="of a digest: its own id"),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False, comment="of the alert: new, update, reversal, correction or withdrawal"),
+    sa.Column("kind", sa.Text, nullable=False, comment="of the alert: new, update, reversal, correction or withdrawal; or digest"),
     sa.Column("reasons", sa.Text, nullable=False, comment="a JSON list of sentences: which subscriptions matched, and why"),
     sa.Column("language", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False, comment=f"one of {', '.join(STATES)}"),
@@ -87,6 +87,12 @@ class NewDelivery:
     kind: str
     reasons: tuple[str, ...]
     language: str
+    digest: str | None = None
+    """The id of the digest, where it is one: then `alert_id` names the leading alert, and `event_id` is the digest's."""
+
+    @property
+    def id(self) -> str:
+        return delivery_id(self.digest or self.alert_id, self.destination)
 
 
 def delivery_id(alert_id: str, destination: DestinationKey) -> str:
@@ -118,7 +124,7 @@ def _paused(db: Connection, first: DestinationKey, last: DestinationKey, now: da
 
 def _row(new: NewDelivery, now: datetime, paused_until: datetime | None) -> dict[str, Any]:
     return {
-        "id": delivery_id(new.alert_id, new.destination),
+        "id": new.id,
         "account_id": new.destination.account_id,
         "destination_id": new.destination.id,
         "alert_id": new.alert_id,
@@ -175,16 +181,6 @@ def supersede(db: Connection, event_id: str, version: int, now: datetime, *, onl
     if only is not None:
         old = sa.and_(old, among(only))
     return db.execute(deliveries.update().where(old).values(state="superseded", why="newer_version", ended_at=now)).rowcount
-
-
-def told(db: Connection, event_id: str, version: int) -> dict[DestinationKey, str]:
-    """The destinations that were told of the event in a version before this, or may have been, with the language they were told in."""
-    rows = db.execute(
-        sa.select(deliveries.c.account_id, deliveries.c.destination_id, deliveries.c.language)
-        .where(deliveries.c.event_id == event_id, deliveries.c.version < version, was_told(deliveries))
-        .order_by(deliveries.c.version)
-    )
-    return {DestinationKey(account_id, destination_id): language for account_id, destination_id, language in rows}
 
 
 def was_told(table: sa.FromClause) -> sa.ColumnElement[bool]:

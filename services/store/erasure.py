@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from services.store import brakes, suppression
-from services.store.accounts import DestinationKey, destinations, subscription_destinations, subscriptions
+from services.store.accounts import DestinationKey, destinations, subscription_destinations, subscriptions, touch
 from services.store.delivery import attempts, deliveries
+from services.store.digests import waiting
 from services.store.secrets import Cipher
 
 
@@ -40,6 +41,7 @@ def erase(db: Connection, key: DestinationKey, cipher: Cipher, *, suppression_ke
     suppression.suppress(db, digest, "erased", now)
     ids, tried = _deliveries_of(db, key)
     left = _subscriptions_of(db, key)
+    touch(db, [key.account_id])
     brakes.resume(db, brakes.destination(key))
     db.execute(table.delete().where(*own))
     return Erased(key, row.kind, digest, ids, tried, left, now)
@@ -50,6 +52,7 @@ def _deliveries_of(db: Connection, key: DestinationKey) -> tuple[tuple[str, ...]
     ids = tuple(db.execute(sa.select(deliveries.c.id).where(*mine).order_by(deliveries.c.id)).scalars())
     tried = db.execute(attempts.delete().where(attempts.c.delivery_id.in_(sa.select(deliveries.c.id).where(*mine)))).rowcount
     db.execute(deliveries.delete().where(*mine))
+    db.execute(waiting.delete().where(waiting.c.account_id == key.account_id, waiting.c.destination_id == key.id))
     return ids, tried
 
 

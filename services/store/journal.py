@@ -15,6 +15,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from services.store import digests
 from services.store.accounts import DestinationKey, destinations
 from services.store.delivery import CORRECTING, among, attempts, deliveries, was_told
 from services.store.engine import Instant, database_now
@@ -186,12 +187,13 @@ def _drop_overtaken(db: Connection, unsent: Sequence[Claimed], now: datetime) ->
     if not unsent:
         return
     newer, before = deliveries.alias("newer"), deliveries.alias("before")
-    touched = sorted({delivery.event.id for delivery in unsent})
+    touched = sorted({event_id for delivery in unsent for event_id in delivery.event_ids})
+    digests.strip(db, touched, now)
     waiting = (deliveries.c.state == "pending", deliveries.c.event_id.in_(touched), among({delivery.destination for delivery in unsent}))
     overtaken = sa.exists().where(*_same_place(newer), newer.c.version > deliveries.c.version)
     db.execute(deliveries.update().where(*waiting, overtaken).values(state="superseded", why="newer_version", ended_at=now))
     known = sa.exists().where(*_same_place(before), before.c.version < deliveries.c.version, was_told(before))
-    pointless = (deliveries.c.kind.in_(CORRECTING), sa.not_(known))
+    pointless = (deliveries.c.kind.in_(CORRECTING), sa.not_(known), sa.not_(digests.told_inside(deliveries)))
     db.execute(deliveries.update().where(*waiting, *pointless).values(state="superseded", why="never_told", ended_at=now))
 
 

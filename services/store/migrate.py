@@ -26,6 +26,7 @@ TABLE_MODULES = (
     "services.store.accounts",
     "services.store.brakes",
     "services.store.delivery",
+    "services.store.digests",
     "services.store.ingest",
     "services.store.leases",
     "services.store.suppression",

@@ -24,6 +24,7 @@ from schemas.events.event import PolicyEvent
 from services.store.accounts import DestinationKey, destinations, subscription_destinations, subscriptions, takes_alerts
 from services.store.brakes import ALL, is_on, list_brakes
 from services.store.delivery import attempts, deliveries
+from services.store.digests import DIGEST, Digest, contents
 from services.store.engine import Instant, database_now
 from services.store.health import Breaker
 from services.store.rows import Given
@@ -58,6 +59,13 @@ class Claimed:
     late: bool
     probe: bool
     """Its destination failed too often: this one shows whether it is back."""
+    digest: Digest | None = None
+    """What is told, where it is a digest; then the event is that of its leading alert."""
+
+    @property
+    def event_ids(self) -> tuple[str, ...]:
+        """The events it tells of."""
+        return (self.event.id,) if self.digest is None else tuple(alert.event.id for alert in self.digest.alerts)
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,8 @@ def claim(db: Connection, *, token: str, limit: int, late: int, offer: Offer, le
     lines = [{"id": row.id, "sequence": sequence, "previous": previous, "epoch": epoch} for row in picked for sequence, previous, epoch in (numbers[row.id],)]
     db.execute(_take(dialect), {"token": token, "until": now + lease, "now": now} | _NUMBERED.rows(dialect, lines))
     told = _told(db, sorted({row.alert_id for row in picked}))
-    return [_claimed(row, numbers[row.id], told[row.alert_id], token, now, breaker) for row in picked]
+    inside = contents(db, {row.event_id for row in picked if row.kind == DIGEST})
+    return [_claimed(row, numbers[row.id], told[row.alert_id], inside.get(row.event_id), token, now, breaker) for row in picked]
 
 
 def _picked(db: Connection, candidates: sa.Select[Any], limit: int, offer: Offer, now: datetime, breaker: Breaker, *, late: bool) -> list[Row[Any]]:
@@ -134,6 +143,8 @@ def _candidates(dialect: str, *, braked: bool) -> sa.Select[Any]:
         "account_id",
         "destination_id",
         "alert_id",
+        "event_id",
+        "created_at",
         "kind",
         "reasons",
         "language",
@@ -263,7 +274,7 @@ def _reasons(written: str) -> tuple[str, ...]:
     return tuple(json.loads(written))
 
 
-def _claimed(row: Row[Any], numbers: tuple[int, int, int], told: _Told, token: str, now: datetime, breaker: Breaker) -> Claimed:
+def _claimed(row: Row[Any], numbers: tuple[int, int, int], told: _Told, digest: Digest | None, token: str, now: datetime, breaker: Breaker) -> Claimed:
     sequence, previous, epoch = numbers
     return Claimed(
         id=row.id,
@@ -278,7 +289,7 @@ def _claimed(row: Row[Any], numbers: tuple[int, int, int], told: _Told, token: s
         related=told.related,
         reasons=_reasons(row.reasons),
         language=row.language,
-        raised_at=told.raised_at,
+        raised_at=told.raised_at if digest is None else row.created_at,
         attempt=row.attempts + 1,
         spent=row.spent,
         replays=row.replays,
@@ -289,6 +300,7 @@ def _claimed(row: Row[Any], numbers: tuple[int, int, int], told: _Told, token: s
         started_at=now,
         late=row.late,
         probe=breaker.is_open(row.failures),
+        digest=digest,
     )
 
 

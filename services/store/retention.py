@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from services.store.delivery import attempts, deliveries
+from services.store.digests import waiting
 
 PORTION = 500
 """Rows that one transaction deletes at most."""
@@ -20,15 +21,17 @@ class Forgotten:
 
     attempts: int
     deliveries: int
+    waiting: int
 
     @property
     def goes_on(self) -> bool:
         """Whether there may be more."""
-        return max(self.attempts, self.deliveries) >= PORTION
+        return max(self.attempts, self.deliveries, self.waiting) >= PORTION
 
 
 def forget(db: Connection, *, attempts_before: datetime, deliveries_before: datetime) -> Forgotten:
-    """Deletes one portion: attempts that ended before the one time, and deliveries, with their attempts, that ended before the other."""
+    """Deletes one portion: attempts that ended before the one time, and deliveries, with their attempts, that ended before the other; with them what had
+    waited for a digest or for the end of quiet hours, and was told or dropped before."""
     old = sa.select(deliveries.c.id).where(deliveries.c.ended_at < deliveries_before).limit(PORTION)
     gone = list(db.execute(old).scalars())
     if gone:
@@ -38,4 +41,8 @@ def forget(db: Connection, *, attempts_before: datetime, deliveries_before: date
     keys = [tuple(row) for row in db.execute(stale)]
     if keys:
         db.execute(attempts.delete().where(sa.tuple_(attempts.c.delivery_id, attempts.c.number).in_(keys)))
-    return Forgotten(len(keys), len(gone))
+    past = sa.select(waiting.c.account_id, waiting.c.destination_id, waiting.c.alert_id).where(waiting.c.ended_at < deliveries_before).limit(PORTION)
+    places = [tuple(row) for row in db.execute(past)]
+    if places:
+        db.execute(waiting.delete().where(sa.tuple_(waiting.c.account_id, waiting.c.destination_id, waiting.c.alert_id).in_(places)))
+    return Forgotten(len(keys), len(gone), len(places))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import orjson
 from prometheus_client import CollectorRegistry
 
+from schemas.config.rule import Rule
 from schemas.events.news import NewsItem
+from schemas.events.signal import PolicySignal
 from schemas.topics import NEWS_ITEMS
 from services.classifier.classify import classify
 from services.classifier.judge import Judge
@@ -22,7 +26,7 @@ from services.runtime.broker import Record
 from services.runtime.clock import SystemClock
 from services.runtime.config_files import ConfigDir
 from tests.bench.report import Row, Series, series
-from tests.bench.rules import ADDED, added_rules
+from tests.bench.rules import ADDED, added_rules, write
 from tests.bench.setting import Setting
 
 KEYWORDS = (
@@ -68,13 +72,51 @@ async def measure(setting: Setting) -> Sequence[Row]:
         Row("classify: the gate alone", rates["gate"], rates["filtering"], "14 keywords by `in`", 20_000, "fold, one pass for all terms, groups"),
         Row("classify: record → signals, one core", rates["handling"], rates["reading"], "orjson and NewsItem alone", 8_000),
         *(_with_more(count, many[count], rates, items) for count in MORE_RULES),
+        await _reloads(setting, records, [rule for rule in many[1_000].rules if rule.id.startswith(ADDED)]),
     ]
+
+
+async def _reloads(setting: Setting, records: Sequence[Record], rules: Sequence[Rule]) -> Row:
+    """Reading 1,000 rules while batches are judged, from being told to judging by them."""
+    write(rules, setting.directory / "team")
+    config = ConfigDir(setting.directory / "team", cache=setting.directory)
+    one = setting.directory / "team" / "rules" / f"{ADDED}00000.yaml"
+    seconds = [await _reload(config, one, records) for _ in range(setting.runs)]
+    return Row("classify: reload of 1,000 rules under load", series(seconds, "s"), None, "", 1.0, "one file changed; every batch judged by one set")
+
+
+async def _reload(config: ConfigDir, changed: Path, records: Sequence[Record]) -> float:
+    settings, clock = ClassifierSettings(), SystemClock()
+    judge = Judge(
+        load_ruleset(config, now=clock.now()),
+        clock=clock,
+        metrics=ClassifierMetrics(CollectorRegistry()),
+        turn=settings.turn,
+        rule_limit=settings.rule_limit,
+    )
+    _touch(changed)
+    began = clock.monotonic()
+    loading = asyncio.create_task(asyncio.to_thread(load_ruleset, config, now=clock.now()))
+    start = 0
+    while not loading.done():
+        before = judge.ruleset.hash
+        signals = await judge.handle(records[start : start + BATCH])
+        assert {codec.decode(signal, PolicySignal).ruleset for signal in signals} <= {before}
+        start = (start + BATCH) % len(records)
+        await asyncio.sleep(0)
+    judge.use(loading.result())
+    return clock.monotonic() - began
 
 
 def _with_more(count: int, ruleset: Ruleset, rates: Mapping[str, Series], items: Sequence[NewsItem]) -> Row:
     fired = sum(hit.id.startswith(ADDED) for item in items for hit in classify(item, ruleset).rules)
     note = f"the ratio is what counts: ≥ {MORE_RULES[count]}; they fire {fired:,} times"
     return Row(f"classify: with {count:,} added rules", rates[f"rules {count}"], rates["judging"], "without them", None, note)
+
+
+def _touch(path: Path) -> None:
+    """A change that changes nothing but the hash."""
+    path.write_text(path.read_text("utf-8") + "\n", "utf-8")
 
 
 def with_rules(ruleset: Ruleset, items: Sequence[NewsItem], count: int) -> Ruleset:

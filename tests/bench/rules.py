@@ -6,9 +6,11 @@ With `loose`, one literal of any is enough, and every item has some. Literals of
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from schemas.config.rule import Rule
@@ -16,6 +18,7 @@ from services.classifier.fold import fold
 
 SEED = 4
 ADDED = "bench-"
+_EXAMPLES = [{"text": "fires", "fires": True}, {"text": "does not", "fires": False}]
 _WORD = re.compile(r"[^\W_]{3,}")
 _WIDE = re.compile("[\u2e80-\U0010ffff]")
 
@@ -25,6 +28,14 @@ def added_rules(texts: Sequence[str], count: int, *, loose: bool = False, seed: 
     dice = random.Random(seed)  # noqa: S311 no secret
     vocabulary = sorted({word for text in texts for word in _words(text)})
     return [Rule.model_validate(_rule(number, dice, vocabulary, texts, loose=loose)) for number in range(count)]
+
+
+def write(rules: Sequence[Rule], directory: Path) -> None:
+    """As a team's directory holds them: a hundred to a file."""
+    (directory / "rules").mkdir(parents=True, exist_ok=True)
+    for start in range(0, len(rules), 100):
+        written = [rule.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"examples": _EXAMPLES} for rule in rules[start : start + 100]]
+        (directory / "rules" / f"bench-{start:05}.yaml").write_text(json.dumps({"rules": written}, ensure_ascii=False), "utf-8")
 
 
 def _rule(number: int, dice: random.Random, vocabulary: Sequence[str], texts: Sequence[str], *, loose: bool) -> dict[str, Any]:

@@ -18,8 +18,10 @@ def upgrade() -> None:
         "accounts",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False, comment="rises over all accounts with every change to who hears what"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
     )
+    op.create_index(op.f("ix_accounts_revision"), "accounts", ["revision"], unique=False)
     op.create_table(
         "brakes",
         sa.Column("scope", sa.Text(), nullable=False, comment="all, channel:KIND or destination:ACCOUNT/ID"),
@@ -136,6 +138,7 @@ def upgrade() -> None:
         sa.Column("last_sequence", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False, comment="failed attempts since the last success"),
         sa.Column("paused_until", Instant(), nullable=True, comment="the breaker is open until then"),
+        sa.Column("times", sa.Text(), nullable=False, comment="quiet hours, daily cap and digest times as JSON"),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_destinations_account_id")),
@@ -194,10 +197,10 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("destination_id", sa.Text(), nullable=False),
-        sa.Column("alert_id", sa.Text(), nullable=False),
-        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("alert_id", sa.Text(), nullable=False, comment="of a digest: its leading one"),
+        sa.Column("event_id", sa.Text(), nullable=False, comment="of a digest: its own id"),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert: new, update, reversal, correction or withdrawal"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert: new, update, reversal, correction or withdrawal; or digest"),
         sa.Column("reasons", sa.Text(), nullable=False, comment="a JSON list of sentences: which subscriptions matched, and why"),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False, comment="one of pending, sending, sent, failed, superseded, withheld"),
@@ -247,6 +250,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "destination_id", "subscription_id", name=op.f("pk_subscription_destinations")),
     )
     op.create_table(
+        "waiting_alerts",
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("destination_id", sa.Text(), nullable=False),
+        sa.Column("alert_id", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert"),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("cadence", sa.Text(), nullable=False, comment="held, hourly, daily or weekly"),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False, comment="waiting, told or dropped"),
+        sa.Column("why", sa.Text(), nullable=True, comment="of what was dropped"),
+        sa.Column("digest_id", sa.Text(), nullable=True, comment="the digest it is told in"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id", "destination_id"], ["destinations.account_id", "destinations.id"], name="fk_waiting_alerts_destinations"),
+        sa.ForeignKeyConstraint(["alert_id"], ["alerts.id"], name=op.f("fk_waiting_alerts_alert_id")),
+        sa.PrimaryKeyConstraint("account_id", "destination_id", "alert_id", name=op.f("pk_waiting_alerts")),
+    )
+    op.create_index("ix_waiting_alerts_digest", "waiting_alerts", ["digest_id"], unique=False)
+    op.create_index("ix_waiting_alerts_due", "waiting_alerts", ["state", "due_at"], unique=False)
+    op.create_index("ix_waiting_alerts_event", "waiting_alerts", ["event_id", "state"], unique=False)
+    op.create_table(
         "attempts",
         sa.Column("delivery_id", sa.Text(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -264,6 +291,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("attempts")
+    op.drop_index("ix_waiting_alerts_event", table_name="waiting_alerts")
+    op.drop_index("ix_waiting_alerts_due", table_name="waiting_alerts")
+    op.drop_index("ix_waiting_alerts_digest", table_name="waiting_alerts")
+    op.drop_table("waiting_alerts")
     op.drop_table("subscription_destinations")
     op.drop_index(op.f("ix_held_keys_item_id"), table_name="held_keys")
     op.drop_table("held_keys")
@@ -297,4 +328,5 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_events_last_at"), table_name="events")
     op.drop_table("events")
     op.drop_table("brakes")
+    op.drop_index(op.f("ix_accounts_revision"), table_name="accounts")
     op.drop_table("accounts")
