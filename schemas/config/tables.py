@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from schemas.config.base import Config
 from schemas.events.signal import ACTIONS, COMPANY_ROLES, DIRECTIONS, STAGES
@@ -162,6 +162,29 @@ class Dates(Config):
     kinds: dict[str, tuple[str, ...]] = Field(description="Kind of date -> folded words that stand just before or after it.")
 
 
+class Choice(Config):
+    """A line through signs for each label: the likeliest has the highest sum."""
+
+    start: dict[str, float] = Field(min_length=1, description="Label -> what it has before anything is seen.")
+    weights: dict[str, dict[str, float]] = Field(description="Sign -> label -> what seeing it adds; labels it leaves alone are left out.")
+
+    @model_validator(mode="after")
+    def _labels_are_known(self) -> Choice:
+        if unknown := {label for weights in self.weights.values() for label in weights} - self.start.keys():
+            raise ValueError(f"{', '.join(sorted(unknown))} has no start; expected one for each label")
+        return self
+
+
+class Choices(Config):
+    """What an item most likely tells where verb and object leave it open. Written by `python -m services.evaluation.choices`."""
+
+    change: Choice = Field(description="Labels are action/direction.")
+    stage: Choice
+    keep_direction: float = Field(description="The direction that verb and object give stands from this chance on.")
+    keep_action: float = Field(description="Likewise the action.")
+    keep_stage: float = Field(description="Likewise the stage that cues show.")
+
+
 class Feature(Config):
     """Seen or not seen: one of these concepts or kinds of the lexicon, in this part of the item."""
 
@@ -194,4 +217,5 @@ class Tables(Config):
     companies: Companies
     severity: Severity
     dates: Dates
+    choices: Choices
     score: Score

@@ -5,6 +5,7 @@ document -> sentences: news or background -> the change (verb and object) -> act
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from schemas.config.tables import Tables
@@ -14,6 +15,7 @@ from services.classifier.facts.change import SHELVED, Change, changes, settled
 from services.classifier.facts.companies import companies
 from services.classifier.facts.dates import dates
 from services.classifier.facts.instruments import instruments
+from services.classifier.facts.likely import idiom_change, likely_outcome, likely_stage, signs, told_by_idiom
 from services.classifier.facts.news import news_scores
 from services.classifier.facts.origin import origin
 from services.classifier.facts.parts import Part, parts
@@ -21,7 +23,7 @@ from services.classifier.facts.plans import was_only_planned, without_other_rule
 from services.classifier.facts.products import products
 from services.classifier.facts.quote import Quote, quote
 from services.classifier.facts.severity import severity
-from services.classifier.facts.stage import stage
+from services.classifier.facts.stage import Shown, settled_stage, shown_stage
 from services.classifier.facts.states import states
 from services.classifier.terms import Terms
 
@@ -37,17 +39,40 @@ class Findings:
     change: Change | None
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the words alone tell, before anything is weighed: the sentences, how much each is the news, the change and the stage."""
+
+    parts: tuple[Part, ...]
+    news: tuple[float, ...]
+    change: Change | None
+    shown: Shown
+    seen: Mapping[str, float]
+    """The signs by which the likeliest change and stage are chosen."""
+
+
+def told(document: Document, tables: Tables, terms: Terms) -> Told:
+    """Reads the sentences for verbs, objects and cues."""
+    published = document.item.published
+    year = published.at.year if published else None
+    sentences = parts(document, terms.names)
+    news = without_other_rules(sentences, news_scores(sentences, tables.news, year), tables.changes)
+    found = [change for part in sentences for change in changes(part, tables.changes, document.language.tag)]
+    change = leading(sentences, news, found, tables, year)
+    shown = shown_stage(sentences, change, tables.stages)
+    return Told(sentences, news, change, shown, signs(sentences, change, found, shown.stage))
+
+
 def find(document: Document, tables: Tables, terms: Terms) -> Findings:
     """All facts of a document. Confidence is added when the score is known."""
     item, lexicon = document.item, terms.lexicon
-    sentences = parts(document, terms.names)
-    year = item.published.at.year if item.published else None
-    news = without_other_rules(sentences, news_scores(sentences, tables.news, year), tables.changes)
-    change = leading(sentences, news, tables, document.language.tag, year)
+    words = told(document, tables, terms)
+    sentences, news = words.parts, words.news
+    change = likely_change(words, tables)
     things, thing_quotes = products(sentences, news, change, tables.products)
     found = states(sentences, news, change, things, tables.places, tables.products, lexicon)
     firms, firm_quotes = companies(sentences, news, change, found, tables.companies, lexicon)
-    step, step_quotes = stage(sentences, change, item.tier, tables.stages)
+    step = settled_stage(words.shown, likely_stage(words.seen, words.shown.stage, tables.choices), change, item.tier, tables.stages)
     when, when_quotes = dates(sentences, change, item.published, tables.dates)
     laws, law_quotes = instruments(sentences)
     source, source_quotes = origin(sentences)
@@ -55,7 +80,7 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
     facts = Facts(
         action=action,
         direction=change.outcome.direction if change else None,
-        stage=step,
+        stage=step.stage,
         imposers=found.imposers,
         agency=found.agency,
         targets=found.targets,
@@ -64,22 +89,28 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
         instruments=laws,
         dates=when,
         origin=source,
-        severity=severity(things, action, step, found.imposers, tables.severity),
+        severity=severity(things, action, step.stage, found.imposers, tables.severity),
     )
-    quotes = (*_of_change(change), *step_quotes, *found.quotes, *thing_quotes, *firm_quotes, *law_quotes, *when_quotes, *source_quotes)
+    quotes = (*_of_change(change), *step.quotes(), *found.quotes, *thing_quotes, *firm_quotes, *law_quotes, *when_quotes, *source_quotes)
     return Findings(facts, quotes, sentences, news, change)
 
 
-def leading(sentences: tuple[Part, ...], news: tuple[float, ...], tables: Tables, language: str, year: int | None) -> Change | None:
-    """The change that is the item's news: the surest of the sentence that is most the news."""
-    found = [(score, change) for part, score in zip(sentences, news, strict=True) for change in changes(part, tables.changes, language)]
+def leading(sentences: tuple[Part, ...], news: tuple[float, ...], found: Sequence[Change], tables: Tables, year: int | None) -> Change | None:
+    """The change of verb and object that is the item's news: the surest of the sentence that is most the news."""
     if not found:
         return None
-    best = max(found, key=lambda pair: pair[0] + pair[1].strength)[1]
-    outcome = settled(best, sentences[0], tables.changes)
-    if best.outcome.action in tables.changes.only_planned and was_only_planned(best, sentences, [change for _, change in found], tables.changes, year):
+    best = max(found, key=lambda change: news[change.part.place] + change.strength)
+    if best.outcome.action in tables.changes.only_planned and was_only_planned(best, sentences, found, tables.changes, year):
         return replace(best, outcome=SHELVED)  # headlines lift, cancel and suspend bans that never were
-    return replace(best, outcome=outcome)
+    return replace(best, outcome=settled(best, sentences[0], tables.changes))
+
+
+def likely_change(words: Told, tables: Tables) -> Change | None:
+    """The change with its likeliest outcome; where no verb acts on an object, the one that an idiom tells."""
+    if words.change is not None:
+        return replace(words.change, outcome=likely_outcome(words.seen, words.change.outcome, tables.choices))
+    idiom = told_by_idiom(words.parts, words.news)
+    return idiom_change(*idiom, likely_outcome(words.seen, None, tables.choices)) if idiom else None
 
 
 def _of_change(change: Change | None) -> tuple[Quote, ...]:
