@@ -80,7 +80,10 @@ def _fit(seen: Sequence[Mapping[str, float]], labels: Sequence[str], weights: Se
     wanted = np.zeros((len(seen), len(kinds)))
     wanted[np.arange(len(seen)), [kinds.index(label) for label in labels]] = 1.0
     fitted = _steps(matrix, wanted, np.asarray(weights))
-    rows = {name: {kind: round(float(weight), 2) for kind, weight in zip(kinds, fitted[place], strict=True) if abs(weight) >= SMALL} for name, place in places.items()}
+    rows = {
+        name: {kind: round(float(weight), 2) for kind, weight in zip(kinds, fitted[place], strict=True) if abs(weight) >= SMALL}
+        for name, place in places.items()
+    }
     return {
         "start": {kind: round(float(weight), 2) for kind, weight in zip(kinds, fitted[-1], strict=True)},
         "weights": {name: row for name, row in rows.items() if row},

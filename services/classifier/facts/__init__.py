@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from schemas.config.tables import Tables
 from schemas.events.signal import Facts
 from services.classifier.document import Document
+from services.classifier.facts.amounts import amounts
 from services.classifier.facts.change import SHELVED, Change, changes, settled
 from services.classifier.facts.companies import companies
-from services.classifier.facts.dates import dates
+from services.classifier.facts.dates import dates, is_ahead
 from services.classifier.facts.instruments import instruments
 from services.classifier.facts.likely import idiom_change, likely_outcome, likely_stage, signs, told_by_idiom
 from services.classifier.facts.news import news_scores
@@ -25,6 +26,7 @@ from services.classifier.facts.quote import Quote, quote
 from services.classifier.facts.severity import severity
 from services.classifier.facts.stage import Shown, settled_stage, shown_stage
 from services.classifier.facts.states import states
+from services.classifier.facts.terms_of_trade import conditions, motive, no_comment, target_basis, via
 from services.classifier.terms import Terms
 
 
@@ -72,10 +74,18 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
     things, thing_quotes = products(sentences, news, change, tables.products)
     found = states(sentences, news, change, things, tables.places, tables.products, lexicon)
     firms, firm_quotes = companies(sentences, news, change, found, tables.companies, lexicon)
-    step = settled_stage(words.shown, likely_stage(words.seen, words.shown.stage, tables.choices), change, item.tier, tables.stages)
-    when, when_quotes = dates(sentences, change, item.published, tables.dates)
+    when, when_quotes = dates(sentences, change, item.published, found.imposers, tables.dates)
+    step = settled_stage(
+        words.shown, likely_stage(words.seen, words.shown.stage, tables.choices), change, item.tier, tables.stages, ahead=is_ahead(when, item.published)
+    )
     laws, law_quotes = instruments(sentences)
     source, source_quotes = origin(sentences)
+    sums, sum_quotes = amounts(sentences, news, tables.amounts)
+    terms_set, term_quotes = conditions(sentences, news)
+    basis, basis_quotes = target_basis(sentences, news)
+    passed, passed_quotes = via(sentences, news, tables.places)
+    why, why_quotes = motive(sentences, change)
+    silent, silent_quotes = no_comment(sentences)
     action = change.outcome.action if change else None
     facts = Facts(
         action=action,
@@ -83,15 +93,22 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
         stage=step.stage,
         imposers=found.imposers,
         agency=found.agency,
-        targets=found.targets,
+        targets=tuple(state for state in found.targets if state not in passed) or found.targets,
+        target_basis=basis,
+        via=passed,
         products=things,
         companies=firms,
         instruments=laws,
         dates=when,
+        amounts=sums,
+        conditions=terms_set,
+        motive=why,
         origin=source,
+        no_comment=silent,
         severity=severity(things, action, step.stage, found.imposers, tables.severity),
     )
-    quotes = (*_of_change(change), *step.quotes(), *found.quotes, *thing_quotes, *firm_quotes, *law_quotes, *when_quotes, *source_quotes)
+    besides = (*sum_quotes, *term_quotes, *basis_quotes, *passed_quotes, *why_quotes, *silent_quotes)
+    quotes = (*_of_change(change), *step.quotes(), *found.quotes, *thing_quotes, *firm_quotes, *law_quotes, *when_quotes, *source_quotes, *besides)
     return Findings(facts, quotes, sentences, news, change)
 
 
@@ -101,12 +118,14 @@ def leading(sentences: tuple[Part, ...], news: tuple[float, ...], found: Sequenc
         return None
     best = max(found, key=lambda change: news[change.part.place] + change.strength)
     if best.outcome.action in tables.changes.only_planned and was_only_planned(best, sentences, found, tables.changes, year):
-        return replace(best, outcome=SHELVED)  # headlines lift, cancel and suspend bans that never were
+        return replace(best, outcome=SHELVED, firm=True)  # headlines lift, cancel and suspend bans that never were
     return replace(best, outcome=settled(best, sentences[0], tables.changes))
 
 
 def likely_change(words: Told, tables: Tables) -> Change | None:
     """The change with its likeliest outcome; where no verb acts on an object, the one that an idiom tells."""
+    if words.change is not None and words.change.firm:
+        return words.change
     if words.change is not None:
         return replace(words.change, outcome=likely_outcome(words.seen, words.change.outcome, tables.choices))
     idiom = told_by_idiom(words.parts, words.news)

@@ -12,6 +12,7 @@ from services.classifier.facts.quote import Quote, quote
 from services.classifier.terms import Hit
 
 LEAD = 4
+ANNOUNCED, IN_FORCE = "announced", "in_force"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,10 @@ def shown_stage(parts: Sequence[Part], change: Change | None, table: Stages) -> 
     return Shown(table.by_action.get(action, table.default) if action else table.default)
 
 
-def settled_stage(shown: Shown, likely: str, change: Change | None, tier: int, table: Stages) -> Shown:
-    """The stage that is told: the likely one where it is not the one shown. Never above what the source may say."""
-    found = capped(likely, tier, table)
-    if likely == shown.stage or change is None:
+def settled_stage(shown: Shown, likely: str, change: Change | None, tier: int, table: Stages, *, ahead: bool) -> Shown:
+    """The stage that is told: the likely one where it is not the one shown. Never above what the source may say, nor in force before its day."""
+    found = capped(ANNOUNCED if ahead and likely == IN_FORCE else likely, tier, table)
+    if found == shown.stage or change is None:
         return replace(shown, stage=found)
     return Shown(found, change.part, (change.verb, change.object))
 

@@ -82,11 +82,13 @@ def _read(part: Part, weight: float, change: Change | None, table: Places, lexic
             continue
         if hit.kind != "country":
             signs.add("imposers", state, table.weights[hit.kind] * weight, part, hit)
-        elif _marked(hit, part, table.target, table.articles) or (before is not None and _joined(before, hit, part, table)):
+        elif is_marked(hit, part, table.target, table.articles) or (before is not None and _joined(before, hit, part, table)):
             signs.add("targets", state, table.weights["marked"] * weight, part, hit)
             before = hit
         else:
-            leads = first or _marked(hit, part, table.imposer, table.articles) or (change is not None and part is change.part and hit.end <= change.verb.start)
+            leads = (
+                first or is_marked(hit, part, table.imposer, table.articles) or (change is not None and part is change.part and hit.end <= change.verb.start)
+            )
             signs.add("imposers", state, table.weights["subject" if leads else "named"] * weight, part, hit)
             signs.add("targets", state, table.weights["named"] * weight * (0.5 if leads else 1.0), part, hit)
         first = False
@@ -118,7 +120,8 @@ def _joined(before: Hit, hit: Hit, part: Part, table: Places) -> bool:
     return part.before(hit, hit.start - before.end) in table.joiners
 
 
-def _marked(hit: Hit, part: Part, mark: Mark, articles: Sequence[str]) -> bool:
+def is_marked(hit: Hit, part: Part, mark: Mark, articles: Sequence[str]) -> bool:
+    """Whether the words around a name, or the name's own beginning, show that part."""
     before, own, after = part.before(hit, 12), part.words(hit), part.after(hit, 12)
     for article in articles:
         before = before.removesuffix(article)
