@@ -52,7 +52,7 @@ def examples(lines: Iterable[Line], ruleset: Ruleset, *, weight: float = 1.0) ->
     found: list[Example] = []
     for line in lines:
         if line.gold == "alert" and line.action and line.direction and line.stage:
-            seen = told(read(line.to_item(), ruleset.terms), ruleset.tables, ruleset.terms).seen
+            seen = told(read(line.to_item(), ruleset.terms), ruleset.tables, ruleset.terms).signs()
             found.append(Example(seen, f"{line.action}/{line.direction}", line.stage, weight))
     return found
 

@@ -22,12 +22,12 @@ from services.classifier.facts.origin import origin
 from services.classifier.facts.parts import Part, parts
 from services.classifier.facts.plans import was_only_planned, without_other_rules
 from services.classifier.facts.products import products
-from services.classifier.facts.quote import Quote, quote
+from services.classifier.facts.quote import LONGEST, Quote, quote
 from services.classifier.facts.severity import severity
 from services.classifier.facts.stage import Shown, settled_stage, shown_stage
-from services.classifier.facts.states import states
+from services.classifier.facts.states import States, states
 from services.classifier.facts.terms_of_trade import conditions, motive, no_comment, target_basis, via
-from services.classifier.terms import Terms
+from services.classifier.terms import Hit, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,13 @@ class Told:
 
     parts: tuple[Part, ...]
     news: tuple[float, ...]
+    found: tuple[Change, ...]
     change: Change | None
     shown: Shown
-    seen: Mapping[str, float]
-    """The signs by which the likeliest change and stage are chosen."""
+
+    def signs(self) -> dict[str, float]:
+        """The signs by which the likeliest change and stage are chosen."""
+        return signs(self.parts, self.change, self.found, self.shown.stage)
 
 
 def told(document: Document, tables: Tables, terms: Terms) -> Told:
@@ -59,10 +62,9 @@ def told(document: Document, tables: Tables, terms: Terms) -> Told:
     year = published.at.year if published else None
     sentences = parts(document, terms.names)
     news = without_other_rules(sentences, news_scores(sentences, tables.news, year), tables.changes)
-    found = [change for part in sentences for change in changes(part, tables.changes, document.language.tag)]
+    found = tuple(change for part in sentences for change in changes(part, tables.changes, document.language.tag))
     change = leading(sentences, news, found, tables, year)
-    shown = shown_stage(sentences, change, tables.stages)
-    return Told(sentences, news, change, shown, signs(sentences, change, found, shown.stage))
+    return Told(sentences, news, found, change, shown_stage(sentences, change, tables.stages))
 
 
 def find(document: Document, tables: Tables, terms: Terms) -> Findings:
@@ -70,22 +72,16 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
     item, lexicon = document.item, terms.lexicon
     words = told(document, tables, terms)
     sentences, news = words.parts, words.news
-    change = likely_change(words, tables)
+    idiom = told_by_idiom(sentences, news) if words.change is None else None
+    seen = words.signs() if words.change or idiom else {}
+    change = likely_change(words.change, idiom, seen, tables)
     things, thing_quotes = products(sentences, news, change, tables.products)
     found = states(sentences, news, change, things, tables.places, tables.products, lexicon)
     firms, firm_quotes = companies(sentences, news, change, found, tables.companies, lexicon)
-    when, when_quotes = dates(sentences, change, item.published, found.imposers, tables.dates)
-    step = settled_stage(
-        words.shown, likely_stage(words.seen, words.shown.stage, tables.choices), change, item.tier, tables.stages, ahead=is_ahead(when, item.published)
-    )
     laws, law_quotes = instruments(sentences)
+    when, when_quotes = dates(sentences, change, item.published, found.imposers, tables.dates)
+    step = staged(words, seen, change, item.tier, tables, ahead=is_ahead(when, item.published))
     source, source_quotes = origin(sentences)
-    sums, sum_quotes = amounts(sentences, news, tables.amounts)
-    terms_set, term_quotes = conditions(sentences, news)
-    basis, basis_quotes = target_basis(sentences, news)
-    passed, passed_quotes = via(sentences, news, tables.places)
-    why, why_quotes = motive(sentences, change)
-    silent, silent_quotes = no_comment(sentences)
     action = change.outcome.action if change else None
     facts = Facts(
         action=action,
@@ -93,23 +89,58 @@ def find(document: Document, tables: Tables, terms: Terms) -> Findings:
         stage=step.stage,
         imposers=found.imposers,
         agency=found.agency,
-        targets=tuple(state for state in found.targets if state not in passed) or found.targets,
-        target_basis=basis,
-        via=passed,
+        targets=found.targets,
         products=things,
         companies=firms,
         instruments=laws,
         dates=when,
-        amounts=sums,
-        conditions=terms_set,
-        motive=why,
         origin=source,
-        no_comment=silent,
         severity=severity(things, action, step.stage, found.imposers, tables.severity),
     )
-    besides = (*sum_quotes, *term_quotes, *basis_quotes, *passed_quotes, *why_quotes, *silent_quotes)
-    quotes = (*_of_change(change), *step.quotes(), *found.quotes, *thing_quotes, *firm_quotes, *law_quotes, *when_quotes, *source_quotes, *besides)
-    return Findings(facts, quotes, sentences, news, change)
+    quotes = (*_of_change(change), *step.quotes(), *found.quotes, *thing_quotes, *firm_quotes, *law_quotes, *when_quotes, *source_quotes)
+    if change is None:
+        return Findings(facts, quotes, sentences, news, change)
+    more, more_quotes = _details(sentences, news, change, found, tables)
+    return Findings(facts.model_copy(update=more), (*quotes, *more_quotes), sentences, news, change)
+
+
+def guessed(document: Document, found: Findings, tables: Tables, terms: Terms) -> Findings:
+    """The findings with the likeliest action and direction, for an item that is an alert though no verb and no idiom told a change. They rest on its first sentence."""
+    if found.change is not None or not found.parts:
+        return found
+    outcome = likely_outcome(told(document, tables, terms).signs(), None, tables.choices)
+    sentence = found.parts[0].sentence
+    span = Quote("action", outcome.action, sentence.field, sentence.start, min(sentence.end, sentence.start + LONGEST))
+    facts = found.facts.model_copy(update={"action": outcome.action, "direction": outcome.direction})
+    return replace(found, facts=facts, quotes=(*found.quotes, span, replace(span, fact="direction", value=outcome.direction)))
+
+
+def _details(
+    sentences: tuple[Part, ...], news: tuple[float, ...], change: Change, found: States, tables: Tables
+) -> tuple[dict[str, object], tuple[Quote, ...]]:
+    """What only an item that tells a change is asked for, by the name of the fact. Goods that pass through a state are not aimed at it."""
+    passed, passed_quotes = via(sentences, news, tables.places)
+    sums, sum_quotes = amounts(sentences, news, tables.amounts)
+    terms_set, term_quotes = conditions(sentences, news)
+    basis, basis_quotes = target_basis(sentences, news)
+    why, why_quotes = motive(sentences, change)
+    silent, silent_quotes = no_comment(sentences)
+    facts: dict[str, object] = {
+        "targets": tuple(state for state in found.targets if state not in passed) or found.targets,
+        "via": passed,
+        "amounts": sums,
+        "conditions": terms_set,
+        "target_basis": basis,
+        "motive": why,
+        "no_comment": silent,
+    }
+    return facts, (*passed_quotes, *sum_quotes, *term_quotes, *basis_quotes, *why_quotes, *silent_quotes)
+
+
+def staged(words: Told, seen: Mapping[str, float], change: Change | None, tier: int, tables: Tables, *, ahead: bool) -> Shown:
+    """The stage, with the words that show it."""
+    likely = likely_stage(seen, words.shown.stage, tables.choices) if change else words.shown.stage
+    return settled_stage(words.shown, likely, change, tier, tables.stages, ahead=ahead)
 
 
 def leading(sentences: tuple[Part, ...], news: tuple[float, ...], found: Sequence[Change], tables: Tables, year: int | None) -> Change | None:
@@ -122,14 +153,11 @@ def leading(sentences: tuple[Part, ...], news: tuple[float, ...], found: Sequenc
     return replace(best, outcome=settled(best, sentences[0], tables.changes))
 
 
-def likely_change(words: Told, tables: Tables) -> Change | None:
+def likely_change(told: Change | None, idiom: tuple[Part, Hit] | None, seen: Mapping[str, float], tables: Tables) -> Change | None:
     """The change with its likeliest outcome; where no verb acts on an object, the one that an idiom tells."""
-    if words.change is not None and words.change.firm:
-        return words.change
-    if words.change is not None:
-        return replace(words.change, outcome=likely_outcome(words.seen, words.change.outcome, tables.choices))
-    idiom = told_by_idiom(words.parts, words.news)
-    return idiom_change(*idiom, likely_outcome(words.seen, None, tables.choices)) if idiom else None
+    if told is not None:
+        return told if told.firm else replace(told, outcome=likely_outcome(seen, told.outcome, tables.choices))
+    return idiom_change(*idiom, likely_outcome(seen, None, tables.choices)) if idiom else None
 
 
 def _of_change(change: Change | None) -> tuple[Quote, ...]:

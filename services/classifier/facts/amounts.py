@@ -16,7 +16,9 @@ MOST = 6
 LEAST_NEWS = 1.0
 SCOPE_REACH = 16
 BILLION = 1e8
-_NUMBER = r"(?P<number>\d{1,3}(?:[.,\u00a0\u202f ]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d+)?)"
+LEAST_COUNT = 100
+"""Fewer are kinds of chips, or firms, and no quota."""
+_NUMBER = re.compile(r"(?<![\d.,a-z-])(?:\d{1,3}(?:[.,\u00a0\u202f ]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d+)?)(?!\d)")
 _NO_WORD = re.compile(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -33,7 +35,7 @@ def amounts(parts: Sequence[Part], news: Sequence[float], table: Amounts) -> tup
     """The amounts of the news sentences, each once, in the order they are named. What conflicts is kept: an item that says 35,000 and 70,000 says both."""
     found: dict[Amount, Quote] = {}
     for part, score in zip(parts, news, strict=True):
-        if score < LEAST_NEWS or not any(char.isdigit() for char in part.text):
+        if score < LEAST_NEWS:
             continue
         for one in _written(part.text, table):
             kind = _kind(one, part.text, table)
@@ -45,16 +47,24 @@ def amounts(parts: Sequence[Part], news: Sequence[float], table: Amounts) -> tup
 
 
 def _written(text: str, table: Amounts) -> Iterator[_Found]:
-    for match in _pattern(tuple(table.currencies), tuple(table.scales), tuple(table.percent), tuple(table.units)).finditer(text):
-        before, after = match["before"], match["after"]
-        scale = table.scales.get(match["scale"] or "", 1.0)
-        value = round(_number(match["number"], scaled=scale >= BILLION) * scale, 6)
-        if match["percent"]:
-            yield _Found(match.start("number"), match.end(), value, None, "share")
-        elif currency := table.currencies.get(before or after or ""):
-            yield _Found(match.start(), match.end(), value, currency, "sum")
-        elif match["unit"]:
-            yield _Found(match.start("number"), match.end(), value, None, "count")
+    behind = _behind(tuple(table.currencies), tuple(table.scales), tuple(table.percent), tuple(table.units))
+    for match in _NUMBER.finditer(text):
+        said = behind.match(text, match.end())
+        scale = table.scales.get(said["scale"] or "", 1.0) if said else 1.0
+        value = round(_number(match[0], scaled=scale >= BILLION) * scale, 6)
+        before = _before(text[max(match.start() - 5, 0) : match.start()].rstrip(), table)
+        end = said.end() if said else match.end()
+        if said and said["percent"]:
+            yield _Found(match.start(), end, value, None, "share")
+        elif currency := table.currencies.get(before or (said["money"] if said else "") or ""):
+            yield _Found(match.start() - len(before), end, value, currency, "sum")
+        elif said and said["unit"] and value >= LEAST_COUNT:
+            yield _Found(match.start(), end, value, None, "count")
+
+
+def _before(text: str, table: Amounts) -> str:
+    """The sign of a currency right before a number."""
+    return next((sign for sign in table.currencies if text.endswith(sign) and not _NO_WORD.match(sign[-1])), "")
 
 
 def _number(digits: str, *, scaled: bool) -> float:
@@ -87,11 +97,11 @@ def _scope(one: _Found, text: str, table: Amounts) -> str | None:
 
 
 @lru_cache(maxsize=4)
-def _pattern(currencies: Sequence[str], scales: Sequence[str], percent: Sequence[str], units: Sequence[str]) -> re.Pattern[str]:
-    money = _words(currencies)
+def _behind(currencies: Sequence[str], scales: Sequence[str], percent: Sequence[str], units: Sequence[str]) -> re.Pattern[str]:
+    """What may stand behind a number: a word for a million, then a percent sign, a currency or what is counted."""
     return re.compile(
-        rf"(?:(?P<before>{money})\s?)?(?<![\d.,-])(?<![a-z]){_NUMBER}(?:\s?(?P<scale>{_words(scales)}))?"
-        rf"(?:\s?(?P<percent>{_words(percent)})|\s?(?:de\s|d'|di\s)?(?P<after>{money})|\s?(?:[^\W\d_]+\s)?(?P<unit>{_words(units)}))?"
+        rf"(?:\s?(?P<scale>{_words(scales)}))?"
+        rf"(?:\s?(?P<percent>{_words(percent)})|\s?(?:de\s|d'|di\s)?(?P<money>{_words(currencies)})|\s?(?:(?<=\s)(?!nm\b)[^\W\d_]+\s)?(?P<unit>{_words(units)}))?"
     )
 
 

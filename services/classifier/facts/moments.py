@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -21,6 +21,7 @@ _DAY_MONTH = re.compile(r"(?<![\d$€£.,])(\d{1,2})(?:st|nd|rd|th|er|\.|º)?\s(
 _MONTH_DAY = re.compile(r"(?<!\w)([^\W\d_]{3,12})\.?\s(\d{1,2})(?:st|nd|rd|th)?(?!\d)(?:,?\s(20\d\d))?")
 _MONTH_YEAR = re.compile(r"(?<!\w)([^\W\d_]{3,12})(?:\sde|\sdel|,)?\s(20\d\d)(?!\d)")
 _NEXT_YEARS = ("明", "来", "來", "내")
+_WORD = re.compile(r"[^\W\d_]+")
 _LETTER = re.compile(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff]")
 HALF_YEAR = 183
 
@@ -137,22 +138,21 @@ def _in_month(published: date, step: int, day: int) -> date | None:
 
 
 def _month_alone(text: str, published: date, table: Dates) -> Iterator[Written]:
-    for found in _any_of(tuple(table.months)).finditer(text):
+    for found, month in _words(text, table.months):
         if text[: found.start()].endswith(table.in_month):
-            month = table.months[found[0]]
             yield Written(found.start(), found.end(), date(_nearest(month, 15, published), month, 1), "month", "year")
 
 
 def _weekday(text: str, published: date, table: Dates) -> Iterator[Written]:
-    for found in _any_of(tuple(table.weekdays)).finditer(text):
+    for found, weekday in _words(text, table.weekdays):
         before, after = text[: found.start()], text[found.end() :]
-        back = (published.weekday() - table.weekdays[found[0]]) % 7
+        back = (published.weekday() - weekday) % 7
         last = published - timedelta(days=back)
         if before.endswith(table.next) or after.startswith(table.next_after):
             week_on = 7 if before.endswith(_WEEKS) and back else 0  # 下周一 is of the next week, whatever day it is
-            yield Written(found.start(), found.end(), _of_week(published, 1, table.weekdays[found[0]]) if week_on else last + timedelta(days=7))
+            yield Written(found.start(), found.end(), _of_week(published, 1, weekday) if week_on else last + timedelta(days=7))
         elif before.endswith(_WEEKS_BACK):
-            yield Written(found.start(), found.end(), _of_week(published, -1, table.weekdays[found[0]]))
+            yield Written(found.start(), found.end(), _of_week(published, -1, weekday))
         elif before.endswith(table.last) or after.startswith(table.last_after):
             yield Written(found.start(), found.end(), last if back else last - timedelta(days=7))
         else:
@@ -168,8 +168,21 @@ def _of_week(published: date, step: int, weekday: int) -> date:
 
 
 def _relative_day(text: str, published: date, table: Dates) -> Iterator[Written]:
-    for found in _any_of(tuple(table.days)).finditer(text):
-        yield Written(found.start(), found.end(), published + timedelta(days=table.days[found[0]]))
+    for found, days in _words(text, table.days):
+        yield Written(found.start(), found.end(), published + timedelta(days=days))
+
+
+def _words(text: str, table: Mapping[str, int]) -> Iterator[tuple[re.Match[str], int]]:
+    """Where words of a table stand, with what they mean. The table is searched only in a text that has one of them: few have."""
+    if not table.keys().isdisjoint(_WORD.findall(text)) or any(word in text for word in _loose(tuple(table))):
+        for found in _any_of(tuple(table)).finditer(text):
+            yield found, table[found[0]]
+
+
+@lru_cache(maxsize=16)
+def _loose(words: Sequence[str]) -> tuple[str, ...]:
+    """Those that are no single word of a script that keeps words apart."""
+    return tuple(word for word in words if not (_WORD.fullmatch(word) and _LETTER.match(word)))
 
 
 @lru_cache(maxsize=16)
