@@ -75,6 +75,8 @@ def _read(part: Part, weight: float, change: Change | None, table: Places, lexic
     for hit in part.hits:
         if hit.kind == "company" and hit.concept in lexicon.companies:
             signs.imposer[lexicon.companies[hit.concept].hq] += table.weights["home"] * weight
+        if hit.kind == "product" and (maker := lexicon.products[hit.concept].maker):
+            signs.imposer[lexicon.companies[maker].hq] += table.weights["product"] * weight
         if hit.kind not in ("agency", "person", "country") or _reacts(hit, part):
             continue
         state = state_of(hit, lexicon)
