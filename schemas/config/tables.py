@@ -122,7 +122,13 @@ class Places(Config):
     target: Mark
     imposer: Mark
     via: Mark = Field(default_factory=lambda: Mark(), description="States that goods pass through.")
-    weights: dict[str, float] = Field(description="What each sign adds: agency, person, subject, named, marked, home, origin.")
+    imposer_weights: dict[str, float] = Field(
+        description="What each sign adds: agency, person, acting (marked so), subject (before the verb), named, marked (as a target), adjective, first and title "
+        "(where it is named), home (of a firm), product (its maker's home), origin and destined (of the goods), buyer and seller (where purchases are barred)."
+    )
+    target_weights: dict[str, float] = Field(description="Likewise for the states that are hit.")
+    press: tuple[str, ...] = Field(default=(), description="Folded words right behind a name by which it only tells whose press speaks: 英媒.")
+    buyers: tuple[str, ...] = Field(default=(), description="States that bar purchases of their own firms.")
     articles: tuple[str, ...] = Field(description="Folded articles that may stand between a word and the name it marks.")
     joiners: tuple[str, ...] = Field(description="Folded words between two names that share a part: to China and Russia.")
     region: str = Field(description="Concept of words for states that are hit and not named: parts of the Middle East.")
