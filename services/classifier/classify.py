@@ -15,7 +15,7 @@ from schemas.config.rule import Rule
 from schemas.config.tables import Score
 from schemas.events.news import NewsItem
 from schemas.events.signal import Evidence, Facts, LanguageGuess, RuleHit
-from services.classifier.facts import Findings
+from services.classifier.facts import Findings, guessed
 from services.classifier.facts.quote import to_evidence
 from services.classifier.facts.severity import confidence
 from services.classifier.index import Waiting
@@ -92,6 +92,8 @@ def _judge(view: View, fired: Sequence[Rule], ruleset: Ruleset) -> Verdict:
     trace = Trace(decided, scored.terms, _told(found))
     if verdict == "no":
         return Verdict("no", scored.score, document.language, rules=hits, trace=trace)
+    if verdict == "alert":
+        found = guessed(document, found, ruleset.tables, ruleset.terms)
     sure = max(scored.score, table.alert) if verdict == "alert" else scored.score
     facts = _set(found.facts, active).model_copy(update={"confidence": confidence(sure, found.facts.stage or "", item.tier, ruleset.tables.stages)})
     return Verdict(verdict, scored.score, document.language, facts, to_evidence(document, found.quotes), hits, trace)
