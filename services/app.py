@@ -30,6 +30,7 @@ from services.runtime.clock import Clock, SystemClock
 from services.runtime.config_files import ConfigDir
 from services.runtime.errors import ChipwireError, Misconfigured, StopLoss, Unavailable
 from services.runtime.exit_codes import ExitCode
+from services.runtime.http import HttpClient
 from services.runtime.metrics import BrokerMetrics, chipwire_version, new_registry
 from services.runtime.retry import Backoff, pause
 from services.runtime.server import Health, RunFile, listen, make_app, run_file, serve
@@ -159,8 +160,6 @@ class _Process:
 
     async def build(self, chosen: Sequence[tuple[str, Part, Settings]]) -> None:
         """Opens the store where one is needed, and builds the services."""
-        from services.runtime.http import HttpClient  # a fifth of a second, on the way to everything else
-
         self._health.starting = "building the services"
         store = await self._patiently("the database", self._open_store) if any(part.store for _, part, _ in chosen) else None
         shared: dict[str, Any] = {

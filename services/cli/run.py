@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,8 @@ def run(
     config: Annotated[Path | None, typer.Option(metavar="DIR", help="A team's directory with rules/ lexicon/ sources/ subscriptions.yaml.")] = None,
 ) -> None:
     """Run the services until told to stop."""
+    gc.disable()  # what is imported from here on stays: the process turns the collector on again once it is built
+
     from services import app
 
     if config is not None:

@@ -1,7 +1,8 @@
 """Brings the store's tables to what this release needs.
 
 SQLite is migrated at start, under its write lock. PostgreSQL is migrated by `chipwire migrate` only (expand, then contract a release later);
-at start it is merely asked whether it is current, with one plain query: alembic is imported only when a migration really runs.
+at start it is merely asked whether it is current, with one plain query. An empty store gets today's tables at once; alembic, a second to load,
+brings older ones forward. That both ways end in the same tables is tested.
 """
 
 from __future__ import annotations
@@ -69,13 +70,37 @@ def _revision(db: Connection) -> str | None:
 
 
 def _migrate(db: Connection) -> None:
-    """All missing revisions in one transaction. Whoever comes second, while this runs, waits and then finds nothing to do."""
-    from alembic import command
-
+    """Whatever is missing, in one transaction. Whoever comes second, while this runs, waits and then finds nothing to do."""
     if db.dialect.name == "postgresql":
         db.execute(sa.text("SET LOCAL statement_timeout = 0"))
         db.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('chipwire.migrate'))"))
+    found = _revision(db)
+    if found is None:
+        _make_tables(db)
+    elif found != head():
+        bring_forward(db)
+
+
+def _make_tables(db: Connection) -> None:
+    import_tables()
+    metadata.create_all(db)
+    column = sa.Column("version_num", sa.String(32), nullable=False)
+    version = sa.Table("alembic_version", sa.MetaData(), column, sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"))
+    version.create(db, checkfirst=True)
+    db.execute(version.insert().values(version_num=head()))
+
+
+def bring_forward(db: Connection) -> None:
+    """Every missing revision, by alembic, on this connection and in its transaction."""
+    from alembic import command
+
     command.upgrade(alembic_config(db), "head")
+
+
+def import_tables() -> None:
+    """After it, the metadata knows every table."""
+    for module in TABLE_MODULES:
+        importlib.import_module(module)
 
 
 def alembic_config(db: Connection) -> Config:
@@ -95,13 +120,12 @@ def write_revision(message: str) -> Path:
     from alembic import command
     from alembic.script import Script
 
-    for module in TABLE_MODULES:
-        importlib.import_module(module)
+    import_tables()
     number = f"{int(head() or 0) + 1:04}"
 
     def write(db: Connection) -> Path:
         if head():
-            _migrate(db)
+            bring_forward(db)
         script = command.revision(alembic_config(db), message, autogenerate=True, rev_id=number)
         return Path(cast("Script", script).path)
 

@@ -539,7 +539,7 @@ async def test_a_resolver_that_answers_with_a_public_address_first_and_the_loopb
     async with hostile.serve(once, host="127.0.0.2") as public, opened(resolver=rebinding, allow=[ip_network("127.0.0.2/32")]) as client:
         first = await post(client, public.url(host="hooks.example"))
         await public.all_closed()
-        client._session.connector.clear_dns_cache()  # as when the answer has expired
+        client._transport._session.connector.clear_dns_cache()  # as when the answer has expired
         failed = await failure(post(client, public.url(host="hooks.example")))
 
     assert (first.status, failed.reason) == (200, Reason.BLOCKED_ADDRESS)
