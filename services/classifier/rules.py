@@ -7,14 +7,13 @@ A batch is judged by one Ruleset; its hash travels in every signal.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
-
-import re2
 
 from schemas.config.lexicon import LexiconFile
 from schemas.config.rule import Condition, Rule, RuleFile
@@ -22,27 +21,51 @@ from schemas.config.tables import Tables
 from schemas.events.news import NewsItem
 from services.classifier.conditions import parts
 from services.classifier.entries import NAMES, merge, names_of
+from services.classifier.index import RuleIndex, waiting, watched
+from services.classifier.regex import unsafe
 from services.classifier.tables import read_tables, table_files
 from services.classifier.terms import Terms
+from services.classifier.view import Likeness, View
 from services.runtime.config_files import ConfigDir, content_hash, read_yaml
 from services.runtime.errors import Misconfigured
 
 LEXICON = "services.classifier:lexicon"
 RULESET = "services.classifier:ruleset"
 T = TypeVar("T")
-_MAX_REGEX_BYTES = 1 << 20
-"""What a compiled pattern may take: RE2 is linear in time, and this keeps `(a{1000}){1000}` out of memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """Everything that judges. `rules` holds the active and the shadow ones, by id."""
+    """Everything that judges. `rules` holds the active and the shadow ones, by id; `quarantined` those that were taken out since, with the reason."""
 
     terms: Terms
     rules: tuple[Rule, ...]
+    index: RuleIndex
     tables: Tables
     hash: str
     activated_at: datetime
+    likeness: Likeness | None = None
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def build(cls, lexicon: LexiconFile, rules: Iterable[Rule], tables: Tables, *, hash: str, now: datetime) -> Ruleset:  # noqa: A002 it is one
+        """Compiles what was read. Raises ValueError for a term or phrase that cannot be looked for."""
+        kept = tuple(sorted((rule for rule in rules if rule.status != "retired"), key=lambda rule: rule.id))
+        all_waiting = waiting(kept, names_of(lexicon))
+        terms = Terms.build(lexicon, watched(all_waiting))
+        return cls(terms, kept, RuleIndex(all_waiting, terms.numbers), tables, hash, now)
+
+    def without(self, reasons: Mapping[str, str], *, now: datetime) -> Ruleset:
+        """A rule set of its own, without these rules: what they would have said is not what the others say."""
+        kept = tuple(rule for rule in self.rules if rule.id not in reasons)
+        out = {**self.quarantined, **reasons}
+        derived = hashlib.sha256("\0".join((self.hash, "without", *sorted(out))).encode()).hexdigest()[:16]
+        index = RuleIndex(waiting(kept, self.terms.names), self.terms.numbers)
+        return replace(self, rules=kept, index=index, hash=derived, activated_at=now, quarantined=out)
+
+    def view(self, item: NewsItem) -> View:
+        """The item, as its rules look at it."""
+        return View(item, self.terms.look(item), self.terms, self.tables, self.likeness)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +88,11 @@ def load_ruleset(config: ConfigDir, *, now: datetime) -> Ruleset:
     known = NAMES.union(*names_of(lexicon).values())
     if problems := [*_gate_problems(lexicon, known), *_problems(files, known)]:
         raise Misconfigured(*problems)
-    rules = tuple(sorted((rule for file in files.values() for rule in file.rules if rule.status != "retired"), key=lambda rule: rule.id))
-    return Ruleset(_terms(lexicon, rules), rules, tables, _hash(config), now)
+    rules = [rule for file in files.values() for rule in file.rules]
+    try:
+        return Ruleset.build(lexicon, rules, tables, hash=_hash(config), now=now)
+    except ValueError as exc:
+        raise Misconfigured(str(exc)) from exc
 
 
 def read_lexicon(config: ConfigDir) -> LexiconFile:
@@ -76,23 +102,6 @@ def read_lexicon(config: ConfigDir) -> LexiconFile:
         return merge(files.values())
     except ValueError as exc:
         raise Misconfigured(str(exc)) from exc
-
-
-def _terms(lexicon: LexiconFile, rules: Sequence[Rule]) -> Terms:
-    try:
-        return Terms.build(lexicon, phrases=phrases(rules), openers=openers(rules))
-    except ValueError as exc:
-        raise Misconfigured(str(exc)) from exc
-
-
-def phrases(rules: Iterable[Rule]) -> set[str]:
-    """All phrases that rules look for."""
-    return {part.phrase for rule in rules for part in parts(rule.when) if part.phrase is not None}
-
-
-def openers(rules: Iterable[Rule]) -> set[str]:
-    """Phrases that open the gate: those without which a rule cannot fire, where no term of the lexicon is as telling."""
-    return set().union(*(_required(rule.when) or set() for rule in rules))
 
 
 def run_examples(ruleset: Ruleset, fired: Callable[[NewsItem], Collection[str]]) -> Iterator[RuleFailure]:
@@ -131,7 +140,7 @@ def _hash(config: ConfigDir) -> str:
 
 
 def _gate_problems(lexicon: LexiconFile, known: frozenset[str]) -> Iterator[str]:
-    for name in chain.from_iterable(lexicon.gate.groups if lexicon.gate else ()):
+    for name in chain.from_iterable(group for gate in lexicon.gates for group in gate.groups):
         if name not in known:
             yield f"lexicon: gate: no concept or kind is called {name!r}"
 
@@ -152,7 +161,7 @@ def _of_rule(rule: Rule, known: frozenset[str]) -> Iterator[str]:
         for name in _names(part):
             if name not in known:
                 yield f"no concept or kind of the lexicon is called {name!r}"
-        if part.regex is not None and (problem := _unsafe(part.regex)):
+        if part.regex is not None and (problem := unsafe(part.regex)):
             yield f"regex {part.regex!r}: {problem}"
     if {example.fires for example in rule.examples} != {True, False}:
         yield "expected at least one example that fires and one that does not"
@@ -162,28 +171,3 @@ def _names(part: Condition) -> Sequence[str]:
     if part.near is not None:
         return part.near.terms
     return (part.term,) if part.term is not None else ()
-
-
-def _unsafe(pattern: str) -> str | None:
-    """Why the pattern is refused, if it is."""
-    options = re2.Options()
-    options.max_mem = _MAX_REGEX_BYTES
-    options.log_errors = False
-    try:
-        compiled = re2.compile(pattern, options)
-    except re2.error as exc:
-        return f"RE2 refuses it: {exc.args[0].decode() if isinstance(exc.args[0], bytes) else exc}"
-    return "it matches the empty text; expected one that needs a character" if compiled.search("") else None
-
-
-def _required(condition: Condition) -> set[str] | None:
-    """Phrases of which one must be there for the condition to hold, or None when it can hold without."""
-    if condition.phrase is not None:
-        return {condition.phrase}
-    sets = [found for part in condition.all_of if (found := _required(part))]
-    if any(name for part in condition.all_of for name in _names(part)):
-        return None  # the term that is needed too decides at the gate
-    alternatives = [_required(part) for part in condition.any_of]
-    if alternatives and None not in alternatives:
-        sets.append(set().union(*(found for found in alternatives if found)))
-    return min(sets, key=len) if sets else None

@@ -6,9 +6,8 @@ from textwrap import dedent
 import pytest
 
 from schemas.config import rule as rule_schema
-from schemas.config.rule import Rule
 from services.classifier.classify import classify
-from services.classifier.rules import Ruleset, load_ruleset, openers, run_examples
+from services.classifier.rules import Ruleset, load_ruleset, run_examples
 from services.runtime.config_files import ConfigDir
 from services.runtime.errors import Misconfigured
 from tests import make
@@ -122,7 +121,6 @@ def test_all_problems_are_told_at_once(tmp_path: Path, shipped: ConfigDir) -> No
         ("concepts: {quota: {kind: subject, terms: {en: ['*']}}}", "does not start with letters"),
         ("instruments: {law: {literals: [law], pattern: '(', id: '{0}'}}", "RE2 refuses the pattern"),
         ("concepts: {CN: {kind: subject, terms: {en: [quota]}}}", "CN stands for two things"),
-        ("gate: {groups: [[subject]]}", "gate stands in 2 files"),
     ],
 )
 def test_a_lexicon_that_cannot_work_is_refused(tmp_path: Path, shipped: ConfigDir, lexicon: str, problem: str) -> None:
@@ -156,20 +154,3 @@ def test_a_rule_without_a_near_miss_is_not_finished(tmp_path: Path, shipped: Con
 
     with pytest.raises(Misconfigured, match="one that does not"):
         load_ruleset(config, now=make.NOW)
-
-
-@pytest.mark.parametrize(
-    ("when", "expected"),
-    [
-        ({"phrase": "a"}, {"a"}),
-        ({"any": [{"phrase": "a"}, {"phrase": "b"}]}, {"a", "b"}),
-        ({"any": [{"phrase": "a"}, {"term": "licence"}]}, set()),
-        ({"all": [{"phrase": "a"}, {"term": "licence"}]}, set()),
-        ({"all": [{"phrase": "a"}, {"language": ["en"]}]}, {"a"}),
-        ({"none": [{"phrase": "a"}]}, set()),
-    ],
-)
-def test_a_phrase_opens_the_gate_where_the_rule_cannot_fire_without_it(when: dict[str, object], expected: set[str]) -> None:
-    rule = Rule.model_validate({"id": "some-rule", "title": "t", "owner": "o", "when": when})
-
-    assert openers([rule]) == expected

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,7 @@ async def test_a_batch_is_judged_by_one_rule_set_whatever_is_loaded_meanwhile(ru
 
 
 def make_other(ruleset: Ruleset) -> Ruleset:
-    return Ruleset(ruleset.terms, ruleset.rules, ruleset.tables, "other", ruleset.activated_at)
+    return replace(ruleset, hash="other")
 
 
 def service(config: ConfigDir, registry: CollectorRegistry, broker: fakes.FakeBroker) -> Service:

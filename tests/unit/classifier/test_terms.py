@@ -153,14 +153,20 @@ def test_hits_are_sorted_by_sentence_and_place(terms: Terms) -> None:
 
 def test_the_gate_wants_something_of_every_group() -> None:
     concepts = {"chip": Concept(kind="subject", terms={"en": ("chip*",)}), "ban": Concept(kind="obj_restriction", terms={"en": ("ban",)})}
-    terms = Terms.build(LexiconFile(concepts=concepts, gate=Gate(groups=(("subject",), ("ban",)))), phrases=["quota rule"], openers=["quota rule"])
+    terms = Terms.build(LexiconFile(concepts=concepts, gate=Gate(groups=(("subject",), ("ban",)))))
 
     def passes(text: str) -> bool:
         return terms.passes(terms.look(make.news_item(title=None, text=text)))
 
     assert passes("A ban on chips")
     assert not passes("A bank of chips")
-    assert passes("A new quota rule")
+
+
+def test_every_topic_has_a_gate_of_its_own_and_one_is_enough() -> None:
+    files = [LexiconFile(concepts={topic: Concept(kind="subject", terms={"en": (topic,)})}, gate=Gate(groups=((topic,),))) for topic in ("chip", "drone")]
+    terms = Terms.build(merge(files))
+
+    assert [terms.passes(terms.look(make.news_item(title=None, text=text))) for text in ("a chip", "a drone", "a horse")] == [True, True, False]
 
 
 def test_of_a_text_made_of_matches_the_beginning_is_read(terms: Terms) -> None:
