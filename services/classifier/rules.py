@@ -1,6 +1,6 @@
 """The rule set: everything that judges, as one value. Read from the shipped files and a team's own, all or nothing.
 
-    lexicon/*.yaml  ruleset/*.yaml  tables/*.yaml  ->  Ruleset(terms, rules, tables, hash)
+    lexicon/*.yaml  ruleset/*.yaml  tables/*.yaml  model/*  ->  Ruleset(terms, rules, tables, model, hash)
 
 A batch is judged by one Ruleset; its hash travels in every signal.
 """
@@ -21,6 +21,7 @@ from schemas.config.tables import Tables
 from schemas.events.news import NewsItem
 from services.classifier.conditions import parts
 from services.classifier.entries import NAMES, merge, names_of
+from services.classifier.model.score import Model, model_files, read_model
 from services.classifier.index import RuleIndex, waiting, watched
 from services.classifier.regex import unsafe
 from services.classifier.tables import read_tables, table_files
@@ -42,18 +43,19 @@ class Ruleset:
     rules: tuple[Rule, ...]
     index: RuleIndex
     tables: Tables
+    model: Model
     hash: str
     activated_at: datetime
     likeness: Likeness | None = None
     quarantined: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, lexicon: LexiconFile, rules: Iterable[Rule], tables: Tables, *, hash: str, now: datetime) -> Ruleset:  # noqa: A002 it is one
+    def build(cls, lexicon: LexiconFile, rules: Iterable[Rule], tables: Tables, model: Model, *, hash: str, now: datetime) -> Ruleset:  # noqa: A002 it is one
         """Compiles what was read. Raises ValueError for a term or phrase that cannot be looked for."""
         kept = tuple(sorted((rule for rule in rules if rule.status != "retired"), key=lambda rule: rule.id))
         all_waiting = waiting(kept, names_of(lexicon))
         terms = Terms.build(lexicon, watched(all_waiting))
-        return cls(terms, kept, RuleIndex(all_waiting, terms.numbers), tables, hash, now)
+        return cls(terms, kept, RuleIndex(all_waiting, terms.numbers), tables, model, hash, now)
 
     def without(self, reasons: Mapping[str, str], *, now: datetime) -> Ruleset:
         """A rule set of its own, without these rules: what they would have said is not what the others say."""
@@ -77,8 +79,8 @@ class RuleFailure:
     expected: bool
 
 
-def load_ruleset(config: ConfigDir, *, now: datetime) -> Ruleset:
-    """Reads and checks all of it. Raises Misconfigured with every problem of rules, lexicon and tables."""
+def load_ruleset(config: ConfigDir, *, now: datetime, encoder: bool = True) -> Ruleset:
+    """Reads and checks all of it; the model with its encoder where that is wanted and can run. Raises Misconfigured with every problem of rules, lexicon and tables."""
     problems: list[str] = []
     lexicon = _kept(read_lexicon, config, problems)
     files = _kept(_rule_files, config, problems)
@@ -89,8 +91,9 @@ def load_ruleset(config: ConfigDir, *, now: datetime) -> Ruleset:
     if problems := [*_gate_problems(lexicon, known), *_problems(files, known)]:
         raise Misconfigured(*problems)
     rules = [rule for file in files.values() for rule in file.rules]
+    model = read_model(encoder=encoder)
     try:
-        return Ruleset.build(lexicon, rules, tables, hash=_hash(config), now=now)
+        return Ruleset.build(lexicon, rules, tables, model, hash=_hash(config, encoder=model.encoder is not None), now=now)
     except ValueError as exc:
         raise Misconfigured(str(exc)) from exc
 
@@ -134,8 +137,8 @@ def _rule_files(config: ConfigDir) -> dict[Path, RuleFile]:
     return config.load_all("rules", RuleFile, shipped=RULESET)
 
 
-def _hash(config: ConfigDir) -> str:
-    paths = (*config.files("lexicon", shipped=LEXICON), *config.files("rules", shipped=RULESET), *table_files(config))
+def _hash(config: ConfigDir, *, encoder: bool) -> str:
+    paths = (*config.files("lexicon", shipped=LEXICON), *config.files("rules", shipped=RULESET), *table_files(config), *model_files(encoder=encoder))
     return content_hash(paths)[:16]
 
 
