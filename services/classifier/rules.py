@@ -21,8 +21,8 @@ from schemas.config.tables import Tables
 from schemas.events.news import NewsItem
 from services.classifier.conditions import parts
 from services.classifier.entries import NAMES, merge, names_of
-from services.classifier.model.score import Model, model_files, read_model
 from services.classifier.index import RuleIndex, waiting, watched
+from services.classifier.model.score import Model, model_files, read_model
 from services.classifier.regex import unsafe
 from services.classifier.tables import read_tables, table_files
 from services.classifier.terms import Terms

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def read_base(path: Path, layers: int) -> Base:
     offsets = np.frombuffer(reader.bytes(4 * (count + 1)), np.uint32)
     scores = np.frombuffer(reader.bytes(4 * count), np.float32)
     words = reader.bytes(size)
-    pieces = tuple(words[start:end].decode() for start, end in zip(offsets, offsets[1:], strict=False))
+    pieces = tuple(words[start:end].decode() for start, end in pairwise(offsets))
     _, skipped = reader.numbers("iI")
     reader.bytes(skipped)
     tensors = _tensors(reader)
