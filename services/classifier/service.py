@@ -32,7 +32,7 @@ def build(
 ) -> Service:
     """The service. Raises Misconfigured with every problem of lexicon, rules and tables."""
     metrics = ClassifierMetrics(registry)
-    judge = Judge(load_ruleset(config, now=clock.now()), clock=clock, metrics=metrics, turn=settings.turn)
+    judge = Judge(load_ruleset(config, now=clock.now(), encoder=settings.encoder), clock=clock, metrics=metrics, turn=settings.turn)
     worker = Worker(
         name="classifier",
         topics=[NEWS_ITEMS],
@@ -46,7 +46,7 @@ def build(
 
     async def read_again() -> PutIntoUse:
         try:
-            ruleset = await asyncio.to_thread(load_ruleset, config, now=clock.now())
+            ruleset = await asyncio.to_thread(load_ruleset, config, now=clock.now(), encoder=settings.encoder)
         except Misconfigured:
             metrics.reloads["refused"].inc()
             raise

@@ -54,7 +54,8 @@ class Encoder:
 
     def vector(self, title: str, text: str) -> Array:
         """What the item says, as a vector: the mean over its pieces."""
-        return self._read(f"query: {joined(title, text)}").mean(axis=0)
+        mean: Array = self._read(f"query: {joined(title, text)}").mean(axis=0)
+        return mean
 
     def _read(self, text: str) -> Array:
         import numpy as np
@@ -78,14 +79,16 @@ class Encoder:
         return self._linear((weights @ value).transpose(1, 0, 2).reshape(here.shape), f"{layer}.attention")
 
     def _linear(self, here: Array, name: str) -> Array:
-        return here @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+        moved: Array = here @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+        return moved
 
     def _normal(self, here: Array, name: str) -> Array:
         import numpy as np
 
         centred = here - here.mean(axis=-1, keepdims=True)
         spread = np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + _TINY)
-        return centred / spread * self.weights[f"{name}.normal.weight"] + self.weights[f"{name}.normal.bias"]
+        even: Array = centred / spread * self.weights[f"{name}.normal.weight"] + self.weights[f"{name}.normal.bias"]
+        return even
 
 
 def joined(title: str, text: str) -> str:

@@ -26,7 +26,7 @@ class Forest:
     def add_up(self, features: Mapping[str, float]) -> tuple[float, dict[str, float]]:
         """The log-odds, and what each feature added to them; with the name "" what all items have."""
         seen = {self.numbers[name]: value for name, value in features.items() if name in self.numbers}
-        added: dict[int, float] = {}
+        added = [0.0] * len(self.names)
         usual = 0.0
         for tree in self.trees:
             here = tree
@@ -35,11 +35,11 @@ class Forest:
                 feature, threshold, value, below, above = here
                 branch = below if seen.get(feature, 0.0) <= threshold else above
                 if branch.__class__ is float:
-                    added[feature] = added.get(feature, 0.0) + branch - value
+                    added[feature] += branch - value
                     break
-                added[feature] = added.get(feature, 0.0) + branch[2] - value
+                added[feature] += branch[2] - value
                 here = branch
-        return usual + sum(added.values()), {"": usual} | {self.names[feature]: value for feature, value in added.items()}
+        return usual + sum(added), {"": usual} | {name: value for name, value in zip(self.names, added, strict=True) if value}
 
 
 def _tree(node: Any) -> Any:

@@ -16,6 +16,7 @@ from services.classifier.model.forest import Forest
 
 SCORE = "score.json"
 ENCODER = "encoder.npz"
+BOTH = "forest and encoder"
 OFFSET = "usual"
 """Name of what all items have in common."""
 
@@ -55,13 +56,18 @@ class Model:
     open_to: float
     encoder: Encoder | None = None
 
+    @property
+    def name(self) -> str:
+        """How items are scored."""
+        return "forest" if self.encoder is None else BOTH
+
     def score(self, features: Mapping[str, float], title: str, text: str) -> Scored:
         """Title and text are read by the encoder only."""
         total, added = self.forest.add_up(features)
         alone = _scored(self.alone, total, added, "forest")
         if self.encoder is None or not self.open_from <= alone.score <= self.open_to:
             return alone
-        return _scored(self.together, total, added, "forest and encoder", self.encoder.judge(title, text))
+        return _scored(self.together, total, added, BOTH, self.encoder.judge(title, text))
 
 
 def _scored(line: Line, total: float, added: Mapping[str, float], by: str, read: float = 0.0) -> Scored:
@@ -89,4 +95,5 @@ def read_model(*, encoder: bool = True) -> Model:
 def as_model(stored: Mapping[str, Any], encoder: Encoder | None) -> Model:
     """From what `score.json` holds."""
     forest = Forest.read(stored["features"], stored["trees"])
-    return Model(forest, Line(**stored["alone"]), Line(**stored["together"]), *stored["open"], encoder=encoder)
+    open_from, open_to = stored["open"]
+    return Model(forest, Line(**stored["alone"]), Line(**stored["together"]), open_from, open_to, encoder)

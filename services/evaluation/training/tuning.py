@@ -69,7 +69,7 @@ class _Layer(nn.Module):
         query, key, value = (getattr(self, name)(here).view(count, length, HEADS, width // HEADS).transpose(1, 2) for name in ("query", "key", "value"))
         seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None])
         here = self.attended(here + self.drop(self.attention(seen.transpose(1, 2).reshape(count, length, width))))
-        return self.left(here + self.drop(self.outer(functional.gelu(self.inner(here)))))  # type: ignore[no-any-return] # modules have no types
+        return self.left(here + self.drop(self.outer(functional.gelu(self.inner(here)))))
 
 
 class Tuner:
