@@ -48,7 +48,7 @@ def problems(items: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _of_item(item: dict[str, Any]) -> Iterator[str]:
-    words = f"{item['title'] or ''}{item['text'] or ''}"
+    words = f"{item['title'] or ''} {item['text'] or ''}".strip()
     if not SHORTEST[bool(_WIDE.search(words))] <= len(words) <= LONGEST:
         yield f"{len(words)} characters"
     if _LEAK.search(words):

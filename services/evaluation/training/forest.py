@@ -16,15 +16,16 @@ LEAST = 6
 """A feature that fewer examples have is left out."""
 TREES, RATE = 400, 0.07
 SETTINGS: Mapping[str, Any] = {
+    "objective": "binary",
     "num_leaves": 4,
-    "min_child_samples": 10,
-    "colsample_bytree": 0.3,
-    "subsample": 0.8,
-    "subsample_freq": 1,
-    "reg_lambda": 5.0,
+    "min_data_in_leaf": 10,
+    "feature_fraction": 0.3,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
     "deterministic": True,
     "force_row_wise": True,
-    "n_jobs": 1,
+    "num_threads": 1,
     "verbose": -1,
 }
 
@@ -39,9 +40,9 @@ def grow(examples: Sequence[tuple[Mapping[str, float], Example]], *, seed: int) 
         for name, value in features.items():
             if name in numbers:
                 table[row, numbers[name]] = value
-    model = lightgbm.LGBMClassifier(n_estimators=TREES, learning_rate=RATE, random_state=seed, **SETTINGS)
-    model.fit(table, [example.alert for _, example in examples], [example.weight for _, example in examples])
-    return _kept(names, [_tree(tree["tree_structure"])[0] for tree in model.booster_.dump_model()["tree_info"]])
+    labels, weights = (np.array(values, float) for values in zip(*((one.alert, one.weight) for _, one in examples), strict=True))
+    model = lightgbm.train({**SETTINGS, "learning_rate": RATE, "seed": seed}, lightgbm.Dataset(table, labels, weight=weights), TREES)
+    return _kept(names, [_tree(tree["tree_structure"])[0] for tree in model.dump_model()["tree_info"]])
 
 
 def _tree(node: Mapping[str, Any]) -> tuple[Any, float, int]:

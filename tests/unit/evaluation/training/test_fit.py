@@ -17,7 +17,7 @@ from services.evaluation.training.lines import fit_line
 from services.runtime.config_files import ConfigDir
 from tests import make
 
-DICE = random.Random(7)
+DICE = random.Random(7)  # noqa: S311 no secret
 CHANGES = ("bans exports of {} to China", "lifts the export ban on {} to China", "requires a licence to export {} to China")
 REACTIONS = ("Analysts fear export curbs on {}", "What export controls on {} mean for China", "Why the export ban on {} failed to slow China")
 
