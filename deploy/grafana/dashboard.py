@@ -157,6 +157,9 @@ ROWS = (
             Chart(
                 "Not sent on purpose",
                 [
+                    Query("sum(increase(chipwire_notifier_put_off_total[$__rate_interval]))", "put off: quiet hours, digests"),
+                    Query("sum(increase(chipwire_notifier_put_off_dropped_total[$__rate_interval]))", "put off and dropped"),
+                    Query("sum(increase(chipwire_notifier_digests_total[$__rate_interval]))", "digests"),
                     Query("sum(increase(chipwire_notifier_superseded_total[$__rate_interval]))", "superseded by a newer version"),
                     Query("sum(increase(chipwire_notifier_withheld_total[$__rate_interval]))", "withheld: destination switched off"),
                 ],
@@ -177,7 +180,8 @@ ROWS = (
                 "Queue",
                 [
                     Query("max(chipwire_notifier_queue_depth)", "waiting, later retries included"),
-                    Query("sum(chipwire_notifier_deliveries_in_flight)", "being sent"),
+                    Query("sum(chipwire_notifier_deliveries_in_flight)", "in hand"),
+                    Query("max(chipwire_notifier_brakes)", "brakes on"),
                     Query("sum(increase(chipwire_notifier_leases_expired_total[$__rate_interval]))", "leases expired"),
                 ],
             ),

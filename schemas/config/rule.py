@@ -124,6 +124,9 @@ class Rule(Config):
     severity: int | None = Field(default=None, ge=1, le=5)
     when: Condition
     verdict: Verdict | None = None
+    leans: Verdict | None = Field(
+        default=None, description="What it speaks for without settling it: the score weighs it. Where rules alone judge, they go by it."
+    )
     sets: StatedFacts = Field(default=StatedFacts(), description="Facts it states, as `PolicySignal.facts` has them.")
     references: tuple[str, ...] = Field(default=(), description="Where the reason for it stands.")
     note: str | None = None

@@ -100,6 +100,14 @@ class Kind(Config):
     notice: str = ""
 
 
+class DigestWords(Config):
+    """How a digest is announced."""
+
+    subject: Annotated[str, _uses_only("count", "headline")] = "Digest ({count}): {headline}"
+    intro: Annotated[str, _uses_only("count")] = "Alerts in this digest: {count}"
+    footer: str = "News monitoring by chipwire, not legal advice. Quotes are in the original language."
+
+
 class Template(Config):
     """All words of one language."""
 
@@ -136,6 +144,7 @@ class Template(Config):
     dates: dict[str, str]
     amounts: dict[str, Annotated[str, _uses_only("value", "currency", "percent")]]
     kinds: dict[str, Kind]
+    digest: DigestWords = Field(default=DigestWords(), description="In English unless it is said here.")
     everyone: str = Field(description="All destinations.")
     retaliation: str
     weight: Annotated[str, _uses_only("severity", "confidence")]

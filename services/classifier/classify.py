@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from schemas.config.rule import Rule
 from schemas.config.tables import Score
 from schemas.events.news import NewsItem
 from schemas.events.signal import Evidence, Facts, LanguageGuess, RuleHit
-from services.classifier.conditions import evaluate
-from services.classifier.facts import Findings
+from services.classifier.facts import Findings, guessed
 from services.classifier.facts.quote import to_evidence
 from services.classifier.facts.severity import confidence
+from services.classifier.index import Waiting
 from services.classifier.model.features import features, is_seen
 from services.classifier.model.score import Scored
 from services.classifier.rules import Ruleset
@@ -67,8 +68,8 @@ def fired_on(view: View, ruleset: Ruleset) -> list[Rule]:
     return _fired(ruleset.index.candidates(view), view)
 
 
-def _fired(candidates: Iterable[Rule], view: View) -> list[Rule]:
-    return [rule for rule in candidates if evaluate(rule.when, view).holds]
+def _fired(candidates: Iterable[Waiting], view: View) -> list[Rule]:
+    return [one.rule for one in candidates if one.test(view)]
 
 
 def _by_rules_alone(view: View, ruleset: Ruleset) -> Verdict:
@@ -80,7 +81,12 @@ def _by_rules_alone(view: View, ruleset: Ruleset) -> Verdict:
 
 
 def _hits(fired: Iterable[Rule]) -> tuple[RuleHit, ...]:
-    return tuple(RuleHit(id=rule.id, status=rule.status) for rule in fired)
+    return tuple(_hit(rule.id, rule.status) for rule in fired)
+
+
+@lru_cache(maxsize=16_384)
+def _hit(rule: str, status: str) -> RuleHit:
+    return RuleHit(id=rule, status=status)
 
 
 def weighed(view: View, fired: Iterable[Rule], ruleset: Ruleset) -> dict[str, float]:
@@ -113,6 +119,8 @@ def _judge(view: View, fired: Sequence[Rule], ruleset: Ruleset) -> Verdict:
     trace = Trace(decided, scored.terms, _told(found))
     if verdict == "no":
         return Verdict("no", scored.score, document.language, rules=hits, trace=trace)
+    if verdict == "alert":
+        found = guessed(document, found, ruleset.tables, ruleset.terms)
     sure = max(scored.score, scored.alert) if verdict == "alert" else scored.score
     facts = _set(found.facts, _active(fired)).model_copy(update={"confidence": confidence(sure, found.facts.stage or "", item.tier, ruleset.tables.stages)})
     return Verdict(verdict, scored.score, document.language, facts, to_evidence(document, found.quotes), hits, trace)

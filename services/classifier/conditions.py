@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
+import re2
+
 from schemas.config.rule import GROUPS, Condition, Near
-from services.classifier.regex import compiled
+from services.classifier.regex import compiled, literal_of
 from services.classifier.view import MOST_SEEN, Span, View
 
 _OPENING = 5
 """Words before what stands in the opening of a title."""
+_ANCHORED = re.compile(r"[\^$]|\\[AzB]|\(\?")
+"""What may match at the edge of a sentence and not in the middle of a text."""
+FIELDS = ("title", "text")
 _WIDE = re.compile("[\u2e80-\U0010ffff]")
 
 
@@ -29,12 +34,75 @@ class Match:
     spans: tuple[Span, ...] = ()
 
 
+Test = Callable[[View], bool | None]
+"""A condition as a function: yes, no, or None for unknown."""
+
+_COSTS: Mapping[str, int] = {"near": 1, "regex": 2, "fact": 3, "resembles": 4}
+"""What is asked last. Words, source and language cost next to nothing."""
+
 YES, NO, UNKNOWN = Match(True), Match(False), Match(None)
 
 
 def evaluate(condition: Condition, view: View) -> Match:
-    """What the condition saw. Stops at the first part that settles it."""
+    """Whether the condition holds, and all that it saw."""
     return _CHECKS[condition.test](condition, view) if condition.test else _grouped(condition, view)
+
+
+def as_test(condition: Condition) -> Test:
+    """The same as one function that answers and shows nothing. It asks what is cheap first, and stops at the part that settles it."""
+    if condition.phrase is not None and condition.position is None:
+        phrase = condition.phrase
+        return lambda view: view.has(phrase)
+    if condition.test:
+        check = _CHECKS[condition.test]
+        return lambda view: check(condition, view).holds
+    required, alternatives, refused = (_cheap_first(group) for group in (condition.all_of, condition.any_of, condition.none_of))
+
+    def answer(view: View) -> bool | None:
+        held = _all(required, view)
+        if held is not False and alternatives:
+            held = _and(held, _first(alternatives, view))
+        if held is not False and refused:
+            held = _and(held, _not(_first(refused, view)))
+        return held
+
+    return answer
+
+
+def _cheap_first(group: Iterable[Condition]) -> tuple[Test, ...]:
+    return tuple(map(as_test, sorted(group, key=_cost)))
+
+
+def _cost(condition: Condition) -> int:
+    return max((_COSTS.get(part.test or "", 0) for part in parts(condition)), default=0)
+
+
+def _all(tests: Iterable[Test], view: View) -> bool | None:
+    answer: bool | None = True
+    for test in tests:
+        held = test(view)
+        if held is False:
+            return False
+        answer = _and(answer, held)
+    return answer
+
+
+def _first(tests: Iterable[Test], view: View) -> bool | None:
+    answer: bool | None = False
+    for test in tests:
+        held = test(view)
+        if held:
+            return True
+        answer = None if held is None else answer
+    return answer
+
+
+def _and(one: bool | None, other: bool | None) -> bool | None:
+    return False if one is False or other is False else None if one is None or other is None else True
+
+
+def _not(one: bool | None) -> bool | None:
+    return None if one is None else not one
 
 
 def parts(condition: Condition) -> Iterator[Condition]:
@@ -80,7 +148,9 @@ def _term(condition: Condition, view: View) -> Match:
 
 def _phrase(condition: Condition, view: View) -> Match:
     spans = view.phrase(condition.phrase or "")
-    return _seen(spans if condition.position is None else (span for span in spans if _in_position(condition, view, span, view.sentence_at(span))))
+    if condition.position is not None and spans:
+        spans = tuple(span for span in spans if _in_position(condition, view, span, view.sentence_at(span)))
+    return Match(True, spans) if spans else NO
 
 
 def _seen(spans: Iterable[Span]) -> Match:
@@ -104,7 +174,9 @@ def _in_position(condition: Condition, view: View, span: Span, sentence: int) ->
 
 
 def _regex(condition: Condition, view: View) -> Match:
-    pattern = compiled(condition.regex or "")
+    pattern, literal = compiled(condition.regex or ""), literal_of(condition.regex or "")
+    if (literal is not None and literal not in view.sighting.flat) or (_ANCHORED.search(pattern.pattern) is None and not _in_a_field(pattern, view)):
+        return NO
     spans: list[Span] = []
     for sentence in view.sentences:
         words = view.text(sentence.field)[sentence.start : sentence.end]
@@ -113,6 +185,11 @@ def _regex(condition: Condition, view: View) -> Match:
         if len(spans) >= MOST_SEEN:
             break
     return _seen(spans)
+
+
+def _in_a_field(pattern: re2._Regexp, view: View) -> bool:
+    """One look at the whole, before each sentence is looked at."""
+    return any(pattern.search(view.text(field)) for field in FIELDS)
 
 
 def _near(condition: Condition, view: View) -> Match:

@@ -13,7 +13,7 @@ from functools import reduce
 
 from schemas.config.rule import Condition
 from services.classifier.regex import literal_of
-from services.classifier.spelling import spellings
+from services.classifier.spelling import Spelling, spellings
 
 _SHORTEST = 2
 """A literal of one Latin letter is in every text."""
@@ -21,15 +21,15 @@ _SHORTEST = 2
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One of these is there: a literal of the flat text, or a name that a concept of the lexicon is called by."""
+    """One of these is there: a spelling in the flat text, or a name that a concept of the lexicon is called by."""
 
-    literals: frozenset[str] = frozenset()
+    spellings: frozenset[Spelling] = frozenset()
     names: frozenset[str] = frozenset()
 
     @property
     def shortest(self) -> int:
         """The length of its shortest literal; wide characters count double."""
-        return min(map(_length, self.literals), default=0)
+        return min((_length(one.literal) for one in self.spellings), default=0)
 
 
 def needs(condition: Condition) -> tuple[Need, ...]:
@@ -50,11 +50,11 @@ def _needs(condition: Condition) -> Iterator[Need]:
     elif condition.phrase is not None:
         yield _of_phrase(condition.phrase)
     elif condition.regex is not None and (literal := literal_of(condition.regex)) is not None:
-        yield Need(literals=frozenset({literal}))
+        yield Need(frozenset({Spelling(literal, starts=False, ends=False)}))
 
 
 def _of_phrase(phrase: str) -> Need:
-    return Need(literals=frozenset(spelling.literal for spelling in spellings(phrase, "any")))
+    return Need(frozenset(spellings(phrase, "any")))
 
 
 def _one_of(alternatives: Iterable[Condition]) -> Iterator[Need]:
@@ -62,12 +62,12 @@ def _one_of(alternatives: Iterable[Condition]) -> Iterator[Need]:
     best = [most_telling(needs(part)) for part in alternatives]
     found = [need for need in best if need is not None]
     if len(found) == len(best):
-        yield reduce(lambda one, other: Need(one.literals | other.literals, one.names | other.names), found)
+        yield reduce(lambda one, other: Need(one.spellings | other.spellings, one.names | other.names), found)
 
 
 def most_telling(all_of: Iterable[Need]) -> Need | None:
     """The one to wait for: literals before names, long ones before short ones, few names before many."""
-    usable = [need for need in all_of if not need.literals or need.shortest >= _SHORTEST]
+    usable = [need for need in all_of if not need.spellings or need.shortest >= _SHORTEST]
     return max(usable, key=lambda need: (not need.names, need.shortest, -len(need.names)), default=None)
 
 

@@ -36,6 +36,8 @@ def unsafe(pattern: str) -> str | None:
     """Why a pattern is refused, if it is."""
     try:
         found = compiled(pattern)
+    except UnicodeEncodeError:
+        return "it holds half a character; expected whole ones"
     except re2.error as exc:
         return f"RE2 refuses it: {_reason(exc)}"
     if found.search(""):
@@ -49,6 +51,7 @@ def unsafe(pattern: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=16_384)
 def literal_of(pattern: str) -> str | None:
     """The longest run of plain characters that every match holds, as it stands in the flat text; None where there is none for sure."""
     if "(?" in pattern or "\\Q" in pattern:

@@ -19,3 +19,5 @@ class ClassifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_CLASSIFIER_"):
     """Let the sentence encoder read what the score of the features leaves open, where numpy is installed (the extra `embeddings`)."""
     turn: Duration = Field(default=timedelta(milliseconds=20), ge=timedelta(milliseconds=1))
     """Judging is pure computation; after this long the event loop gets a turn, so that heartbeats and health checks are answered."""
+    rule_limit: Duration = Field(default=timedelta(milliseconds=100), ge=timedelta(milliseconds=1))
+    """A rule that alone takes longer on one item is taken out of the rule set, loudly, until its file is changed."""

@@ -61,6 +61,7 @@ class Sighting:
     flat: str
     offset: int
     literals: Sequence[tuple[int, int, int]]
+    """Number, start and end of each."""
 
     def places(self, spelling: Spelling) -> Iterator[tuple[int, int]]:
         """Where a term of one spelling stands on the flat text."""

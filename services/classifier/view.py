@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from schemas.events.news import NewsItem
 from schemas.events.signal import Facts
 from services.classifier.document import Document, Sentence, read, sentences_of
 from services.classifier.facts import Findings, find
-from services.classifier.spelling import Spelling, spellings
+from services.classifier.spelling import spellings
 from services.classifier.terms import Sighting, Terms
 
 MOST_SEEN = 100
@@ -71,8 +71,13 @@ class View:
         """Where a phrase stands."""
         seen = self._phrases.get(phrase)
         if seen is None:
-            seen = self._phrases[phrase] = tuple(self._places(phrase))
+            seen = self._phrases[phrase] = self._places(phrase)
         return seen
+
+    def has(self, phrase: str) -> bool:
+        """Whether a phrase stands anywhere."""
+        sighting = self.sighting
+        return any(spelling.literal in sighting.flat and next(sighting.places(spelling), None) is not None for spelling in spellings(phrase, "any"))
 
     def sentence_at(self, span: Span) -> int:
         """The index of the sentence in which a span begins."""
@@ -88,15 +93,14 @@ class View:
         start, end = folded.original(span.start, span.end)
         return start, end, folded.source[start:end]
 
-    def _places(self, phrase: str) -> list[Span]:
-        places = sorted({place for spelling in _spelled(phrase) for place in islice(self.sighting.places(spelling), MOST_SEEN)})
-        return [self._span(*place) for place in places[:MOST_SEEN]]
+    def _places(self, phrase: str) -> tuple[Span, ...]:
+        flat = self.sighting.flat
+        there = [spelling for spelling in spellings(phrase, "any") if spelling.literal in flat]
+        if not there:
+            return ()
+        places = sorted({place for spelling in there for place in islice(self.sighting.places(spelling), MOST_SEEN)})
+        return tuple(self._span(*place) for place in places[:MOST_SEEN])
 
     def _span(self, start: int, end: int) -> Span:
         field, offset = self.sighting.field(start)
         return Span(field, start - offset, end - offset)
-
-
-@lru_cache(maxsize=65_536)
-def _spelled(phrase: str) -> tuple[Spelling, ...]:
-    return tuple(spellings(phrase, "any"))

@@ -25,6 +25,10 @@ class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """Most deliveries being sent at once."""
     per_destination: int = Field(default=16, ge=1, le=1000)
     """Most deliveries being sent to one destination at once."""
+    per_destination_rate: float = Field(default=0, ge=0)
+    """Most deliveries begun to one destination in a second; 0 for as many as it takes."""
+    late_rate: float = Field(default=100, gt=0)
+    """How many deliveries a second may be sent late, because a destination had failed or was away; as many as come in anew, if that is more."""
     lease: Duration = timedelta(seconds=90)
     """How long a delivery in hand belongs to this process; at least 30 s more than the longest deadline."""
     drain: Duration = timedelta(seconds=20)
@@ -35,6 +39,16 @@ class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """The first such while; it doubles with every further failure."""
     breaker_longest: Duration = timedelta(minutes=15)
     """The longest such while."""
+    brake_at: int = Field(default=0, ge=0)
+    """So many deliveries sent within `brake_within`, and the send brake goes on by itself, for `chipwire deliveries resume` to take off; 0 for never."""
+    brake_within: Duration = timedelta(minutes=5)
+    """The time over which `brake_at` counts."""
+    keep_attempts: Duration = timedelta(days=90)
+    """How long it is kept how each attempt ended."""
+    keep_deliveries: Duration = timedelta(days=730)
+    """How long ended deliveries are kept; corrections go to those who were told within this time."""
+    suppression_key_file: Path | None = None
+    """Key of the hashes by which erased addresses are recognised; never change it. Default: `suppression-key` beside the keys, made when it is needed."""
     webhook_deadline: Duration = timedelta(seconds=20)
     """Longest time of one POST, from name lookup to the end of the answer."""
     smtp: str = ""

@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from schemas.config.subscriptions import Account, Destination, Subscriptions, WebhookTarget
 from schemas.config.template import Templates
+from services.notifier.digest import reschedule
+from services.notifier.filters import unknown_names
+from services.notifier.names import Names
 from services.notifier.settings import NotifierSettings
 from services.runtime.config_files import ConfigDir, read_yaml
 from services.runtime.errors import Misconfigured
-from services.store.accounts import WantedAccount, WantedDestination, WantedSubscription
-from services.store.engine import Store
-from services.store.secrets import Cipher, open_cipher
+from services.store import accounts
+from services.store.accounts import Change, WantedAccount, WantedDestination, WantedSubscription
+from services.store.engine import Connection, Store
+from services.store.secrets import Cipher, open_cipher, open_lasting_key
 
 SECRET_BYTES = range(24, 65)
 """What Standard Webhooks asks of a secret."""
@@ -22,21 +28,28 @@ SECRET_BYTES = range(24, 65)
 _Told = Callable[..., str]
 
 
-def read(path: Path, environ: Mapping[str, str]) -> tuple[WantedAccount, ...]:
+def read(path: Path, environ: Mapping[str, str], names: Names) -> tuple[WantedAccount, ...]:
     """The accounts the file wants, secrets and all. Raises Misconfigured with every problem and its place."""
     file = read_yaml(path)
     written = file.to(Subscriptions)
-    reader = _Reader(path.parent, environ, file.where)
+    reader = _Reader(path.parent, environ, names, file.where)
     wanted = tuple(reader.account(number, account) for number, account in enumerate(written.accounts))
     if reader.problems:
         raise Misconfigured(*reader.problems)
     return wanted
 
 
-def of_team(config: ConfigDir, environ: Mapping[str, str]) -> tuple[WantedAccount, ...]:
+def of_team(config: ConfigDir, environ: Mapping[str, str], names: Names) -> tuple[WantedAccount, ...]:
     """The accounts of the team's own `subscriptions.yaml`; none without such a file. Raises Misconfigured."""
     path = config.file("subscriptions.yaml")
-    return () if path is None else read(path, environ)
+    return () if path is None else read(path, environ, names)
+
+
+def apply(db: Connection, wanted: Sequence[WantedAccount], cipher: Cipher, now: datetime) -> list[Change]:
+    """Makes the accounts as they are wanted, and lets what waits for them wait for their new times. Tells what changed."""
+    changes = accounts.apply(db, wanted, cipher, now)
+    reschedule(db, changes, now)
+    return changes
 
 
 def without_template(wanted: Sequence[WantedAccount], templates: Templates) -> list[str]:
@@ -58,6 +71,14 @@ def open_keys(settings: NotifierSettings, store: Store) -> Cipher:
     return open_cipher(store.directory / "keys", create=True)
 
 
+def suppression_key(settings: NotifierSettings, store: Store) -> bytes:
+    """The key of the hashes of erased addresses. Raises Misconfigured."""
+    beside = settings.keys_file.parent if settings.keys_file else store.directory
+    if settings.suppression_key_file is None and beside is None:
+        raise Misconfigured("CHIPWIRE_NOTIFIER_SUPPRESSION_KEY_FILE is not set; with PostgreSQL it names the file of the key of erased addresses")
+    return open_lasting_key(settings.suppression_key_file or cast("Path", beside) / "suppression-key")
+
+
 def outbox_of(settings: NotifierSettings, store: Store) -> Path:
     """Where mails are kept while there is no mail server."""
     return settings.outbox or (store.directory or Path("var")) / "outbox"
@@ -66,23 +87,27 @@ def outbox_of(settings: NotifierSettings, store: Store) -> Path:
 class _Reader:
     """Turns what is written into what is wanted, and gathers what is wrong."""
 
-    def __init__(self, directory: Path, environ: Mapping[str, str], where: _Told) -> None:
+    def __init__(self, directory: Path, environ: Mapping[str, str], names: Names, where: _Told) -> None:
         self._directory = directory
         self._environ = environ
+        self._names = names
         self._where = where
         self.problems: list[str] = []
 
     def account(self, number: int, account: Account) -> WantedAccount:
         destinations = tuple(self._destination(("accounts", number, "destinations", place), one) for place, one in enumerate(account.destinations))
+        for place, one in enumerate(account.subscriptions):
+            unknown = unknown_names(one.when, self._names, ("accounts", number, "subscriptions", place, "when"))
+            self.problems += [f"{self._where(*loc)}: {sentence}" for loc, sentence in unknown]
         subscriptions = tuple(WantedSubscription(one.id, one.to, one.when, one.cadence, one.language) for one in account.subscriptions)
         return WantedAccount(account.id, destinations, subscriptions)
 
     def _destination(self, loc: tuple[str | int, ...], written: Destination) -> WantedDestination:
         if written.webhook is not None:
-            return WantedDestination(written.id, "webhook", written.webhook.url, self._secret((*loc, "webhook"), written.webhook))
+            return WantedDestination(written.id, "webhook", written.webhook.url, self._secret((*loc, "webhook"), written.webhook), written.times)
         if written.file is not None:
-            return WantedDestination(written.id, "file", written.file.directory)
-        return WantedDestination(written.id, written.kind, written.email or "")
+            return WantedDestination(written.id, "file", written.file.directory, times=written.times)
+        return WantedDestination(written.id, written.kind, written.email or "", times=written.times)
 
     def _secret(self, loc: tuple[str | int, ...], webhook: WebhookTarget) -> str:
         key, name, found = self._looked_up(webhook)

@@ -5,7 +5,7 @@ A destination's address and secret are encrypted before they come here. What is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from schemas.config.subscriptions import When
+from schemas.config.times import Times
 from services.runtime.errors import Rejected
 from services.store.engine import Instant, metadata
 from services.store.secrets import Cipher
@@ -24,6 +25,7 @@ accounts = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True, comment="rises over all accounts with every change to who hears what"),
 )
 
 destinations = sa.Table(
@@ -41,6 +43,7 @@ destinations = sa.Table(
     sa.Column("last_sequence", sa.BigInteger, nullable=False),
     sa.Column("failures", sa.Integer, nullable=False, comment="failed attempts since the last success"),
     sa.Column("paused_until", Instant, nullable=True, comment="the breaker is open until then"),
+    sa.Column("times", sa.Text, nullable=False, comment="quiet hours, daily cap and digest times as JSON"),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
 )
@@ -72,6 +75,10 @@ subscription_destinations = sa.Table(
 )
 
 
+ANY_TIME = Times()
+"""No quiet hours, no cap."""
+
+
 class DestinationKey(NamedTuple):
     """A destination by name: its id is its account's own."""
 
@@ -87,6 +94,7 @@ class WantedDestination:
     kind: str
     address: str
     secret: str | None = None
+    times: Times = ANY_TIME
 
     def __repr__(self) -> str:
         return f"WantedDestination({self.id!r}, {self.kind!r})"
@@ -133,6 +141,8 @@ class Subscription:
     language: str
     active: bool
     created_at: datetime
+    since: datetime
+    """Since when it points there: of alerts raised before it tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -148,18 +158,35 @@ class Destination:
     last_sequence: int
     failures: int
     paused_until: datetime | None
+    times: Times
 
 
 def apply(db: Connection, wanted: Sequence[WantedAccount], cipher: Cipher, now: datetime) -> list[Change]:
     """Makes the named accounts as they are wanted, and tells what changed. Repeating it changes nothing. Accounts not named are left alone."""
+    _one_at_a_time(db)
     changes: list[Change] = []
     for account in wanted:
         if db.execute(sa.select(accounts.c.id).where(accounts.c.id == account.id)).first() is None:
-            db.execute(accounts.insert().values(id=account.id, created_at=now))
+            db.execute(accounts.insert().values(id=account.id, created_at=now, revision=0))
             changes.append(Change(account.id, "account", account.id, "created"))
         changes += _apply_destinations(db, account, cipher, now)
         changes += _apply_subscriptions(db, account, now)
+    touch(db, sorted({change.account_id for change in changes}))
     return changes
+
+
+def touch(db: Connection, account_ids: Sequence[str]) -> None:
+    """Tells every process that looks that the destinations or subscriptions of these accounts are others now."""
+    if account_ids:
+        _one_at_a_time(db)
+        newest = db.execute(sa.select(sa.func.coalesce(sa.func.max(accounts.c.revision), 0))).scalar_one()
+        db.execute(accounts.update().where(accounts.c.id.in_(account_ids)).values(revision=newest + 1))
+
+
+def _one_at_a_time(db: Connection) -> None:
+    """Revisions must become visible in the order they are given: who has seen one never misses a smaller. SQLite's write lock sees to that already."""
+    if db.dialect.name == "postgresql":
+        db.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('chipwire.accounts'))"))
 
 
 def _apply_destinations(db: Connection, account: WantedAccount, cipher: Cipher, now: datetime) -> Iterator[Change]:
@@ -187,13 +214,15 @@ def _destination_values(wanted: WantedDestination, row: RowMapping | None, ciphe
         "active": True,
         "disabled": None,  # a new address or secret is a new beginning
         "paused_until": None,
+        "times": times_json(wanted.times),
     }
     if row is None:
         return sealed, "created"
     same = row["kind"] == wanted.kind and _hides(row["address"], wanted.address, cipher) and _hides(row["secret"], wanted.secret, cipher)
     if not same:
         return sealed | {"failures": 0}, "updated"
-    return {"active": True}, None if row["active"] else "reactivated"
+    done = "reactivated" if not row["active"] else "updated" if row["times"] != sealed["times"] else None
+    return {"active": True, "times": sealed["times"]}, done
 
 
 def _hides(sealed: bytes | None, text: str | None, cipher: Cipher) -> bool:
@@ -260,7 +289,8 @@ def list_destinations(db: Connection, account_id: str) -> list[Destination]:
     return [
         Destination(
             DestinationKey(account_id, row["id"]),
-            *(row[name] for name in ("kind", "verified", "active", "disabled", "epoch", "last_sequence", "failures", "paused_until")),
+            times=_times(row["times"]),
+            **{name: row[name] for name in ("kind", "verified", "active", "disabled", "epoch", "last_sequence", "failures", "paused_until")},
         )
         for row in rows
     ]
@@ -277,19 +307,32 @@ def pairs(db: Connection, account_id: str) -> list[tuple[Subscription, Destinati
     return [(one, destinations_by_key[one.destination]) for one in list_subscriptions(db, account_id)]
 
 
-def audience(db: Connection, *, after: DestinationKey | None, until: datetime, limit: int) -> list[DestinationKey]:
-    """The next destinations, in order, that take alerts and had a subscription pointing at them at `until`."""
+def changed_since(db: Connection, revision: int) -> tuple[int, dict[str, list[Subscription]]]:
+    """The newest revision, and the active subscriptions of every account that changed after the given one; none where all were switched off."""
+    rows = db.execute(sa.select(accounts.c.id, accounts.c.revision).where(accounts.c.revision > revision)).all()
+    if not rows:
+        return revision, {}
+    found: dict[str, list[Subscription]] = {row.id: [] for row in rows}
+    query = _pointing().join(accounts, accounts.c.id == subscriptions.c.account_id).where(accounts.c.revision > revision, subscriptions.c.active)
+    for row in db.execute(query).mappings():
+        found[row["account_id"]].append(_subscription(row))
+    return max(row.revision for row in rows), found
+
+
+def reachable(db: Connection, keys: Collection[DestinationKey]) -> dict[DestinationKey, Times]:
+    """Those of these destinations that take alerts and that an active subscription still points at, with the times at which they may be told."""
+    if not keys:
+        return {}
     at = subscription_destinations.c
-    key = sa.tuple_(at.account_id, at.destination_id)
-    reachable = (
-        sa.select(at.account_id, at.destination_id)
-        .join(subscriptions, sa.and_(subscriptions.c.account_id == at.account_id, subscriptions.c.id == at.subscription_id))
-        .join(destinations, sa.and_(destinations.c.account_id == at.account_id, destinations.c.id == at.destination_id))
-        .where(takes_alerts(), subscriptions.c.active, subscriptions.c.created_at <= until, at.created_at <= until)
+    place = sa.tuple_(destinations.c.account_id, destinations.c.id)
+    wanted = (
+        sa.exists()
+        .where(at.account_id == destinations.c.account_id, at.destination_id == destinations.c.id)
+        .where(subscriptions.c.account_id == at.account_id, subscriptions.c.id == at.subscription_id, subscriptions.c.active)
     )
-    if after is not None:
-        reachable = reachable.where(key > sa.tuple_(*(sa.literal(part) for part in after)))
-    return [DestinationKey(*row) for row in db.execute(reachable.distinct().order_by(at.account_id, at.destination_id).limit(limit))]
+    query = sa.select(destinations.c.account_id, destinations.c.id, destinations.c.times)
+    rows = db.execute(query.where(place.in_([tuple(key) for key in keys]), takes_alerts(), wanted))
+    return {DestinationKey(account_id, one): _times(times) for account_id, one, times in rows}
 
 
 def subscriptions_of(db: Connection, first: DestinationKey, last: DestinationKey, *, until: datetime) -> list[Subscription]:
@@ -335,9 +378,20 @@ def _subscription(row: RowMapping) -> Subscription:
         row["language"],
         row["active"],
         row["created_at"],
+        max(row["created_at"], row["pointing_since"]),
     )
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=20_000)  # many are written alike
 def _when(written: str) -> When:
     return When.model_validate_json(written)
+
+
+def times_json(times: Times) -> str:
+    """Times as they are kept."""
+    return times.model_dump_json(by_alias=True, exclude_defaults=True)
+
+
+@lru_cache(maxsize=1_000)
+def _times(written: str) -> Times:
+    return Times.model_validate_json(written)

@@ -17,13 +17,17 @@ from typing import Any
 import pytest
 import trustme
 
+from schemas.api.digest import WebhookDigest
 from schemas.config.subscriptions import KINDS
 from services.notifier.channels import CHANNELS
+from services.notifier.channels.body import body_of
+from services.notifier.channels.email import compose
 from services.notifier.channels.outcome import Channel, Final, Message, Outcome, Reason, Retry, Sent
 from services.notifier.channels.tools import Tools
 from services.notifier.settings import NotifierSettings
 from services.runtime.clock import SystemClock
 from services.runtime.http import HttpClient
+from services.store.digests import Digest, DigestAlert
 from tests import make
 from tests.alerting import SECRET
 from tests.servers import hook, mail
@@ -425,3 +429,30 @@ async def test_cards_are_wrapped_to_the_width_and_plain_where_nobody_looks(tools
 
     assert max(map(len, screen.getvalue().splitlines())) <= 60
     assert "\x1b" not in screen.getvalue()
+
+
+DIGEST = Digest("dig_a1", (DigestAlert("E1.1", "new", make.event(id="E1")), DigestAlert("E2.3", "update", make.event(id="E2", version=3))))
+
+
+async def test_every_channel_takes_a_digest(rig: Rig) -> None:
+    outcome = await rig.channel.send(replace(rig.message, kind="digest", digest=DIGEST))
+
+    assert isinstance(outcome, Sent)
+    assert rig.got()
+
+
+def test_a_digest_has_a_body_of_its_own_that_keeps_its_contract() -> None:
+    body = body_of(message(kind="digest", digest=DIGEST))
+
+    told = WebhookDigest.model_validate_json(body)
+    assert (told.type, told.digest, told.sequence, told.previous) == ("policy.digest.v1", "dig_a1", 7, 6)
+    assert [(one.alert, one.kind, one.event) for one in told.alerts] == [(one.alert_id, one.kind, one.event) for one in DIGEST.alerts]
+    assert body == body_of(message(kind="digest", digest=DIGEST)), "the same bytes at every attempt"
+
+
+def test_a_digest_by_mail_belongs_to_no_conversation_about_an_event() -> None:
+    mail = compose(message(kind="digest", digest=DIGEST, replays=0), sender="Chipwire <alerts@chipwire.example>", domain="chipwire.example", now=make.NOW)
+
+    assert b"In-Reply-To" not in mail
+    assert b"References" not in mail
+    assert b"Message-ID: <msg_a1b2c3@chipwire.example>" in mail

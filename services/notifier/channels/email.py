@@ -72,15 +72,17 @@ class EmailChannel:
 
 
 def compose(message: Message, *, sender: str, domain: str, now: datetime) -> bytes:
-    """The mail. All mails about one event refer to the same id, so that mailboxes show them as one conversation (RFC 5322, 3.6.4)."""
-    thread = f"<event.{message.event.id}@{domain}>"
+    """The mail. All mails about one event refer to the same id, so that mailboxes show them as one conversation (RFC 5322, 3.6.4); a digest stands alone."""
     mail = EmailMessage(policy=_POLICY)
     mail["From"] = sender
     mail["To"] = message.address
     mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = f"<{message.id}@{domain}>"
-    mail["In-Reply-To"] = thread
-    mail["References"] = thread
+    first = f"<{message.id}@{domain}>"
+    mail["Message-ID"] = f"<{message.id}.{message.replays}@{domain}>" if message.replays else first  # else mailboxes would drop what was asked for once more
+    thread = [] if message.digest else [f"<event.{message.event.id}@{domain}>"]
+    for name, ids in (("In-Reply-To", thread), ("References", [*thread, first] if message.replays else thread)):
+        if ids:
+            mail[name] = " ".join(ids)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nothing shall answer by itself
     mail.set_content(harmless(message.text), subtype="plain", charset="utf-8")
     mail["Content-Language"] = message.language

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from schemas.events.event import PolicyEvent
+from services.store.digests import Digest
 
 
 class Reason(StrEnum):
@@ -94,6 +95,12 @@ class Message:
     sequence: int
     previous: int
     epoch: int
+    event_json: str | None = field(default=None, repr=False)
+    """The event as JSON, where it is known: made once for everybody who is told."""
+    replays: int = 0
+    """How often somebody asked for it once more."""
+    digest: Digest | None = field(default=None, repr=False)
+    """What is told, where it is a digest; then the event is that of its leading alert."""
 
 
 class Channel(Protocol):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from schemas.config.lexicon import Company, Concept, LexiconFile
 from schemas.config.rule import Condition, Rule
 from schemas.events.signal import Facts
-from services.classifier.conditions import Match, evaluate
+from services.classifier.conditions import Match, as_test, evaluate
 from services.classifier.terms import Terms
 from services.classifier.view import Likeness, Span, View
 from tests import make
@@ -38,7 +38,10 @@ def view(text: str, title: str | None = None, facts: Facts | None = None, likene
 
 
 def holds(condition: dict[str, Any], text: str, title: str | None = None, **fields: Any) -> bool | None:
-    return evaluate(Condition.model_validate(condition), view(text, title, **fields)).holds
+    wanted = Condition.model_validate(condition)
+    answer = evaluate(wanted, view(text, title, **fields)).holds
+    assert as_test(wanted)(view(text, title, **fields)) is answer
+    return answer
 
 
 def test_a_condition_shows_what_it_saw() -> None:

@@ -8,20 +8,22 @@ from hypothesis import strategies as st
 
 from schemas.config.lexicon import Concept, Gate, LexiconFile
 from schemas.config.rule import Condition, Rule
-from services.classifier.conditions import evaluate
-from services.classifier.needs import Need, needs
+from services.classifier.conditions import as_test, evaluate
+from services.classifier.needs import needs
 from services.classifier.rules import Ruleset
 from services.classifier.tables import read_tables
 from services.runtime.config_files import ConfigDir
 from tests import make
 
-
-def literals(*words: str) -> Need:
-    return Need(literals=frozenset(words))
+Words = tuple[frozenset[str], frozenset[str]]
 
 
-def names(*words: str) -> Need:
-    return Need(names=frozenset(words))
+def literals(*words: str) -> Words:
+    return frozenset(words), frozenset()
+
+
+def names(*words: str) -> Words:
+    return frozenset(), frozenset(words)
 
 
 @pytest.mark.parametrize(
@@ -34,15 +36,15 @@ def names(*words: str) -> Need:
         ({"near": {"terms": ["ban", "lift"], "phrases": ["for now"]}}, (names("ban"), names("lift"), literals("for now"))),
         ({"all": [{"phrase": "aa"}, {"term": "licence"}, {"language": ["en"]}]}, (literals("aa"), names("licence"))),
         ({"any": [{"phrase": "aa"}, {"phrase": "bb"}]}, (literals("aa", "bb"),)),
-        ({"any": [{"phrase": "aa"}, {"term": "licence"}]}, (Need(frozenset({"aa"}), frozenset({"licence"})),)),
+        ({"any": [{"phrase": "aa"}, {"term": "licence"}]}, ((frozenset({"aa"}), frozenset({"licence"})),)),
         ({"any": [{"phrase": "aa"}, {"language": ["en"]}]}, ()),
         ({"any": [{"all": [{"phrase": "aa"}, {"phrase": "longer"}]}, {"phrase": "bb"}]}, (literals("longer", "bb"),)),
         ({"none": [{"phrase": "aa"}]}, ()),
         ({"phrase": "Außen-handel"}, (literals("aussen handel"),)),
     ],
 )
-def test_what_a_condition_needs(condition: dict[str, Any], expected: tuple[Need, ...]) -> None:
-    assert needs(Condition.model_validate(condition)) == expected
+def test_what_a_condition_needs(condition: dict[str, Any], expected: tuple[Words, ...]) -> None:
+    assert tuple((frozenset(one.literal for one in need.spellings), need.names) for need in needs(Condition.model_validate(condition))) == expected
 
 
 LEXICON = LexiconFile(
@@ -74,6 +76,8 @@ def test_a_rule_that_fires_is_among_those_that_are_looked_at(conditions: list[di
     ruleset = Ruleset.build(LEXICON, rules, TABLES, hash="x", now=make.NOW)
     view = ruleset.view(make.news_item(title=None, text=text, language=None))
 
-    fires = {rule.id for rule in rules if evaluate(rule.when, view).holds}
+    matches = {rule.id: evaluate(rule.when, view) for rule in rules}
+    fires = {rule for rule, match in matches.items() if match.holds}
 
-    assert fires <= {rule.id for rule in ruleset.index.candidates(view)}
+    assert [as_test(rule.when)(view) for rule in rules] == [matches[rule.id].holds for rule in rules]
+    assert fires <= {one.rule.id for one in ruleset.index.candidates(view)}

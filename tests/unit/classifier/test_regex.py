@@ -20,6 +20,7 @@ from services.classifier.spelling import flatten
         (".{0,600}b.{0,600}c", "steps at a character"),
         ("(a{1,20}){1,30}b", "inside another"),
         ("((a{2})b){2,}", "inside another"),
+        ("ban\ud827", "half a character"),
         ("Export", "'E' stands as 'e' in folded text"),
     ],
 )
