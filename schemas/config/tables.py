@@ -229,13 +229,9 @@ class Feature(Config):
 
 
 class Score(Config):
-    """A line through the features: the sum of weights, squashed to 0..1, and cut."""
+    """What the score looks at besides the features that the classifier computes; what each weighs, training finds."""
 
-    features: dict[str, Feature] = Field(description="Besides these there are those that the classifier computes: see `services/classifier/score.py`.")
-    intercept: float
-    weights: dict[str, float] = Field(description="Feature -> weight. A feature without one does not count.")
-    alert: float = Field(gt=0, lt=1, description="From this score on an item alerts.")
-    must: tuple[tuple[Feature, ...], ...] = Field(description="What an alert must have besides its score: one of each group.")
+    features: dict[str, Feature] = Field(description="Name -> where which concepts count. Others are computed: see `services/classifier/model/features.py`.")
     topic: tuple[Feature, ...] = Field(description="What an item must have to be context where it does not alert: a subject and a lever.")
 
 
