@@ -197,7 +197,7 @@ def test_a_trace_says_what_decided(ruleset: Ruleset) -> None:
     by_rule = judged(ruleset, STORIES["shelved"][0]["title"], STORIES["shelved"][0]["text"])
     by_score = judged(ruleset, "US tightens export controls on Nvidia AI chips for China")
 
-    assert off_topic.trace.decided == "gate: no subject with a lever"
+    assert off_topic.trace.decided == "gate: not of the topic"
     assert by_rule.trace.decided == "rule planned-curb-dropped"
     assert by_rule.trace.change == "spare x alone in sentence 0"
     assert by_score.trace.decided.startswith("score ")
