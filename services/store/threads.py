@@ -189,13 +189,20 @@ def standing(db: Connection, items: Iterable[str]) -> dict[str, Standing]:
     return {item: Standing(observed, activated, event_id) for item, observed, activated, event_id in rows}
 
 
-def candidates(db: Connection, lasting: Iterable[str], timely: Iterable[tuple[Iterable[str], datetime, datetime]]) -> list[PolicyEvent]:
-    """Open events found by any of the `lasting` keys, or by any of the others and told between the two times that come with them."""
+def candidates(db: Connection, lasting: Iterable[str], timely: Iterable[tuple[Iterable[str], datetime, datetime]]) -> dict[str, int]:
+    """Open events found by any of the `lasting` keys, or by any of the others and told between the two times that come with them: their ids and versions."""
     clauses: list[sa.ColumnElement[bool]] = [event_keys.c.key.in_(list(lasting))]
     for found_by, since, until in timely:
         clauses.append(sa.and_(event_keys.c.key.in_(list(found_by)), events.c.last_at >= since, events.c.first_at <= until))
-    found = sa.select(event_keys.c.event_id).join(events).where(events.c.status == "open", sa.or_(*clauses))
-    return [PolicyEvent.model_validate_json(text) for text in db.execute(sa.select(events.c.event).where(events.c.id.in_(found))).scalars()]
+    query = sa.select(events.c.id, events.c.version).join(event_keys).where(events.c.status == "open", sa.or_(*clauses)).distinct()
+    return {row.id: row.version for row in db.execute(query)}
+
+
+def standing_versions(db: Connection, ids: Iterable[str]) -> dict[str, int]:
+    """The newest versions' numbers of these events."""
+    wanted = list(ids)
+    rows = db.execute(sa.select(events.c.id, events.c.version).where(events.c.id.in_(wanted))) if wanted else ()
+    return {row.id: row.version for row in rows}
 
 
 def events_by_id(db: Connection, ids: Iterable[str]) -> list[PolicyEvent]:
