@@ -15,12 +15,13 @@ from schemas.config.rule import Rule
 from schemas.config.tables import Score
 from schemas.events.news import NewsItem
 from schemas.events.signal import Evidence, Facts, LanguageGuess, RuleHit
-from services.classifier.facts import Findings
+from services.classifier.facts import Findings, guessed
 from services.classifier.facts.quote import to_evidence
 from services.classifier.facts.severity import confidence
 from services.classifier.index import Waiting
+from services.classifier.model.features import features, is_seen
+from services.classifier.model.score import Scored
 from services.classifier.rules import Ruleset
-from services.classifier.score import features, is_seen, score
 from services.classifier.view import View
 
 NO_FACTS = Facts()
@@ -59,7 +60,12 @@ def classify(item: NewsItem, ruleset: Ruleset) -> Verdict:
     view = ruleset.view(item)
     if not ruleset.terms.passes(view.sighting):
         return _by_rules_alone(view, ruleset)
-    return _judge(view, _fired(ruleset.index.candidates(view), view), ruleset)
+    return _judge(view, fired_on(view, ruleset), ruleset)
+
+
+def fired_on(view: View, ruleset: Ruleset) -> list[Rule]:
+    """The rules that fire on an item which the gate lets through."""
+    return _fired(ruleset.index.candidates(view), view)
 
 
 def _fired(candidates: Iterable[Waiting], view: View) -> list[Rule]:
@@ -83,40 +89,41 @@ def _hit(rule: str, status: str) -> RuleHit:
     return RuleHit(id=rule, status=status)
 
 
+def weighed(view: View, fired: Iterable[Rule], ruleset: Ruleset) -> dict[str, float]:
+    """What the score looks at."""
+    published = view.item.published
+    return features(view.found, published.at.year if published else None, (rule.id for rule in _active(fired)), ruleset.tables.score)
+
+
+def decide(view: View, fired: Sequence[Rule], scored: Scored, table: Score) -> tuple[str, str]:
+    """The verdict and what decided: a rule with a verdict, else the score."""
+    for verdict in CAUTIOUS_FIRST:
+        for rule in _active(fired):
+            if rule.verdict == verdict:
+                return verdict, f"rule {rule.id}"
+    said = f"score {scored.score:.2f} of {scored.by}"
+    if scored.alerts:
+        return "alert", f"{said} reaches {scored.alert}"
+    return "context" if all(is_seen(feature, view.found) for feature in table.topic) else "no", f"{said} below {scored.alert}"
+
+
+def _active(fired: Iterable[Rule]) -> list[Rule]:
+    return [rule for rule in fired if rule.status == "active"]
+
+
 def _judge(view: View, fired: Sequence[Rule], ruleset: Ruleset) -> Verdict:
-    item, document, found, table = view.item, view.document, view.found, ruleset.tables.score
-    scored = score(features(found, item.published.at.year if item.published else None, table), table)
-    active = [rule for rule in fired if rule.status == "active"]
-    verdict, decided = _decide(found, scored.score, active, table)
+    item, document, found = view.item, view.document, view.found
+    scored = ruleset.model.score(weighed(view, fired, ruleset), item.title or "", item.text)
+    verdict, decided = decide(view, fired, scored, ruleset.tables.score)
     hits = _hits(fired)
     trace = Trace(decided, scored.terms, _told(found))
     if verdict == "no":
         return Verdict("no", scored.score, document.language, rules=hits, trace=trace)
-    sure = max(scored.score, table.alert) if verdict == "alert" else scored.score
-    facts = _set(found.facts, active).model_copy(update={"confidence": confidence(sure, found.facts.stage or "", item.tier, ruleset.tables.stages)})
+    if verdict == "alert":
+        found = guessed(document, found, ruleset.tables, ruleset.terms)
+    sure = max(scored.score, scored.alert) if verdict == "alert" else scored.score
+    facts = _set(found.facts, _active(fired)).model_copy(update={"confidence": confidence(sure, found.facts.stage or "", item.tier, ruleset.tables.stages)})
     return Verdict(verdict, scored.score, document.language, facts, to_evidence(document, found.quotes), hits, trace)
-
-
-def _decide(found: Findings, reached: float, active: Sequence[Rule], table: Score) -> tuple[str, str]:
-    for verdict in CAUTIOUS_FIRST:
-        for rule in active:
-            if rule.verdict == verdict:
-                return verdict, f"rule {rule.id}"
-    return _by_score(found, reached, table)
-
-
-def _by_score(found: Findings, reached: float, table: Score) -> tuple[str, str]:
-    if reached < table.alert:
-        reason = f"score {reached:.2f} below {table.alert}"
-    elif found.change is None or not _may_alert(found, table):
-        reason = f"score {reached:.2f}, but the lead names no change of a lever on the subject"
-    else:
-        return "alert", f"score {reached:.2f} reaches {table.alert}"
-    return "context" if all(is_seen(feature, found) for feature in table.topic) else "no", reason
-
-
-def _may_alert(found: Findings, table: Score) -> bool:
-    return all(any(is_seen(feature, found) for feature in group) for group in table.must)
 
 
 def _set(facts: Facts, active: Sequence[Rule]) -> Facts:

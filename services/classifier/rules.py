@@ -1,6 +1,6 @@
 """The rule set: everything that judges, as one value. Read from the shipped files and a team's own, all or nothing.
 
-    lexicon/*.yaml  ruleset/*.yaml  tables/*.yaml  ->  Ruleset(terms, rules, tables, hash)
+    lexicon/*.yaml  ruleset/*.yaml  tables/*.yaml  model/*  ->  Ruleset(terms, rules, tables, model, hash)
 
 A batch is judged by one Ruleset; its hash travels in every signal.
 """
@@ -22,6 +22,7 @@ from schemas.config.tables import Tables
 from schemas.events.news import NewsItem
 from services.classifier.entries import NAMES, merge, names_of
 from services.classifier.index import RuleIndex, waiting, watched
+from services.classifier.model.score import Model, model_files, read_model
 from services.classifier.regex import unsafe
 from services.classifier.spelling import spellings
 from services.classifier.tables import read_tables, table_files
@@ -48,6 +49,7 @@ class Ruleset:
     rules: tuple[Rule, ...]
     index: RuleIndex
     tables: Tables
+    model: Model
     hash: str
     origin: str
     activated_at: datetime
@@ -55,12 +57,12 @@ class Ruleset:
     quarantined: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, lexicon: LexiconFile, rules: Iterable[Rule], tables: Tables, *, hash: str, now: datetime) -> Ruleset:  # noqa: A002 it is one
+    def build(cls, lexicon: LexiconFile, rules: Iterable[Rule], tables: Tables, model: Model, *, hash: str, now: datetime) -> Ruleset:  # noqa: A002 it is one
         """Compiles what was read. Raises ValueError for a term or phrase that cannot be looked for."""
         kept = tuple(sorted((rule for rule in rules if rule.status != "retired"), key=lambda rule: rule.id))
         all_waiting = waiting(kept, names_of(lexicon))
         terms = Terms.build(lexicon, watched(all_waiting))
-        return cls(terms, kept, RuleIndex(all_waiting, terms.numbers), tables, hash, hash, now)
+        return cls(terms, kept, RuleIndex(all_waiting, terms.numbers), tables, model, hash, hash, now)
 
     def without(self, reasons: Mapping[str, str], *, now: datetime) -> Ruleset:
         """A rule set of its own, without these rules: what they would have said is not what the others say."""
@@ -92,8 +94,11 @@ class SampleFailure:
     wrong: tuple[str, ...]
 
 
-def load_ruleset(config: ConfigDir, *, now: datetime) -> Ruleset:
-    """Reads and checks all of it. Raises Misconfigured with every problem of rules, lexicon and tables."""
+def load_ruleset(config: ConfigDir, *, now: datetime, encoder: bool = True) -> Ruleset:
+    """Reads and checks all of it; the model with its encoder where that is wanted and can run.
+
+    Raises Misconfigured with every problem of rules, lexicon and tables.
+    """
     problems: list[str] = []
     lexicon = _kept(read_lexicon, config, problems)
     files = _kept(_rule_files, config, problems)
@@ -104,8 +109,9 @@ def load_ruleset(config: ConfigDir, *, now: datetime) -> Ruleset:
     if problems := [*_gate_problems(config, known), *_problems(files, lexicon, known)]:
         raise Misconfigured(*problems)
     rules = [rule for file in files.values() for rule in file.rules]
+    model = read_model(encoder=encoder)
     try:
-        return Ruleset.build(lexicon, rules, tables, hash=_hash(config), now=now)
+        return Ruleset.build(lexicon, rules, tables, model, hash=_hash(config, encoder=model.encoder is not None), now=now)
     except ValueError as exc:
         raise Misconfigured(str(exc)) from exc
 
@@ -163,8 +169,8 @@ def _rule_files(config: ConfigDir) -> dict[Path, RuleFile]:
     return config.load_all("rules", RuleFile, shipped=RULESET)
 
 
-def _hash(config: ConfigDir) -> str:
-    paths = (*config.files("lexicon", shipped=LEXICON), *config.files("rules", shipped=RULESET), *table_files(config))
+def _hash(config: ConfigDir, *, encoder: bool) -> str:
+    paths = (*config.files("lexicon", shipped=LEXICON), *config.files("rules", shipped=RULESET), *table_files(config), *model_files(encoder=encoder))
     return content_hash(paths)[:16]
 
 
