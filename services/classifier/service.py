@@ -32,7 +32,9 @@ def build(
 ) -> Service:
     """The service. Raises Misconfigured with every problem of lexicon, rules and tables."""
     metrics = ClassifierMetrics(registry)
-    judge = Judge(load_ruleset(config, now=clock.now(), encoder=settings.encoder), clock=clock, metrics=metrics, turn=settings.turn, rule_limit=settings.rule_limit)
+    judge = Judge(
+        load_ruleset(config, now=clock.now(), encoder=settings.encoder), clock=clock, metrics=metrics, turn=settings.turn, rule_limit=settings.rule_limit
+    )
     worker = Worker(
         name="classifier",
         topics=[NEWS_ITEMS],

@@ -33,8 +33,10 @@ class Line(Event):
     direction: str | None = None
     stage: str | None = None
     imposer: str | None = None
+    agency: str | None = None
     targets: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
+    companies: tuple[str, ...] | None = Field(default=None, description="Ids, without their roles.")
     doubt: bool = Field(default=False, description="A careful colleague might label it otherwise.")
     indirect: bool = Field(default=False, description="An alert without a plain word for export, licence or ban.")
     note: str | None = None

@@ -65,7 +65,9 @@ def states(
     signs = read_signs(parts, news, change, products, table, goods, lexicon)
     destined = frozenset(goods.destined[product] for product in products if product in goods.destined)
     imposers = _imposers(signs, destined, table)
-    unnamed = any(table.region in part.concepts for part in parts if part.place == 0 or (change is not None and part is change.part))
+    told = [part for part in parts if part.place == 0 or (change is not None and part is change.part)]
+    imposers = (*imposers, *_partners(told, imposers, table, lexicon))
+    unnamed = any(table.region in part.concepts for part in told)
     makers = _makers(change, products, imposers, lexicon)
     targets = () if unnamed else makers or _targets(signs, imposers, destined, table)
     agency, agency_quotes = _agency(parts, news, imposers, lexicon)
@@ -165,6 +167,28 @@ def _imposers(signs: Signs, destined: frozenset[str], table: Places) -> tuple[st
     best = ranked[0][1]
     rivals = (state for state, weight in ranked[1:3] if weight >= RIVAL * best and aimed[state] < table.least_target and state not in destined)
     return (ranked[0][0], *rivals)
+
+
+def _partners(parts: Sequence[Part], imposers: tuple[str, ...], table: Places, lexicon: LexiconFile) -> list[str]:
+    """The states that a joint measure names in one row with the leading imposer: the US, Japan and Taiwan agree."""
+    usual = frozenset(table.usual_target.values())
+    rows = (row for part in parts for row in _rows(part, table, lexicon))
+    named = (state for row in rows if imposers and imposers[0] in row and usual.isdisjoint(row) for state in row)
+    return list(dict.fromkeys(state for state in named if state not in imposers))
+
+
+def _rows(part: Part, table: Places, lexicon: LexiconFile) -> list[list[str]]:
+    """The states that stand joined, row by row; those that are marked as targets stand in none."""
+    rows: list[list[str]] = []
+    before: Hit | None = None
+    for hit in part.hits:
+        state = state_of(hit, lexicon) if hit.kind in ("country", "agency") else None
+        if state is None or is_marked(hit, part, table.target, table.articles):
+            continue
+        joined = before is not None and (before.end == hit.start or _joined(before, hit, part, table))
+        rows = [*rows[:-1], [*rows[-1], state]] if joined else [*rows, [state]]
+        before = hit
+    return [row for row in rows if len(row) > 1]
 
 
 def _targets(signs: Signs, imposers: tuple[str, ...], destined: frozenset[str], table: Places) -> tuple[str, ...]:
