@@ -72,11 +72,20 @@ def open_keys(settings: NotifierSettings, store: Store) -> Cipher:
 
 
 def suppression_key(settings: NotifierSettings, store: Store) -> bytes:
-    """The key of the hashes of erased addresses. Raises Misconfigured."""
+    """The key of the hashes of suppressed addresses. Raises Misconfigured."""
+    return _lasting_key(settings, store, settings.suppression_key_file, "suppression-key", "CHIPWIRE_NOTIFIER_SUPPRESSION_KEY_FILE")
+
+
+def unsubscribe_key(settings: NotifierSettings, store: Store) -> bytes:
+    """The key of the links by which readers unsubscribe. Raises Misconfigured."""
+    return _lasting_key(settings, store, settings.unsubscribe_key_file, "unsubscribe-key", "CHIPWIRE_NOTIFIER_UNSUBSCRIBE_KEY_FILE")
+
+
+def _lasting_key(settings: NotifierSettings, store: Store, named: Path | None, default: str, variable: str) -> bytes:
     beside = settings.keys_file.parent if settings.keys_file else store.directory
-    if settings.suppression_key_file is None and beside is None:
-        raise Misconfigured("CHIPWIRE_NOTIFIER_SUPPRESSION_KEY_FILE is not set; with PostgreSQL it names the file of the key of erased addresses")
-    return open_lasting_key(settings.suppression_key_file or cast("Path", beside) / "suppression-key")
+    if named is None and beside is None:
+        raise Misconfigured(f"{variable} is not set; with PostgreSQL it names the file of a key that all notifiers share")
+    return open_lasting_key(named or cast("Path", beside) / default)
 
 
 def outbox_of(settings: NotifierSettings, store: Store) -> Path:

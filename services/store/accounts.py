@@ -349,6 +349,12 @@ def subscriptions_of(db: Connection, first: DestinationKey, last: DestinationKey
     return [_subscription(row) for row in db.execute(query.order_by(*_ORDER)).mappings()]
 
 
+def disable(db: Connection, key: DestinationKey, why: str, now: datetime) -> bool:
+    """Switches a destination off until it is given another address. False when there is none, or it is off already."""
+    mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id, destinations.c.disabled.is_(None))
+    return db.execute(destinations.update().where(*mine).values(disabled=why, updated_at=now)).rowcount > 0
+
+
 def takes_alerts() -> sa.ColumnElement[bool]:
     """Whether a destination may be sent to at all."""
     return sa.and_(destinations.c.active, destinations.c.verified, destinations.c.disabled.is_(None))

@@ -51,6 +51,9 @@ class WebhookChannel:
             return Final(Reason.BAD_URL)
         return outcome_of(answer.status, answer.headers.get("retry-after"), self._clock.now())
 
+    async def close(self) -> None:
+        """Nothing is held open."""
+
     def _headers(self, message: Message, body: bytes) -> dict[str, str]:
         now = self._clock.now()
         replayed = {"chipwire-replay": str(message.replays)} if message.replays else {}
