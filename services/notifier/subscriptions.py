@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +18,9 @@ from services.notifier.filters import unknown_names
 from services.notifier.names import Names
 from services.notifier.settings import NotifierSettings
 from services.runtime.config_files import ConfigDir, read_yaml
-from services.runtime.errors import Misconfigured
+from services.runtime.errors import Misconfigured, Rejected
 from services.store import accounts
-from services.store.accounts import Change, WantedAccount, WantedDestination, WantedSubscription
+from services.store.accounts import Change, DestinationKey, WantedAccount, WantedDestination, WantedSubscription
 from services.store.engine import Connection, Store
 from services.store.secrets import Cipher, open_cipher, open_lasting_key
 
@@ -86,6 +88,35 @@ def _lasting_key(settings: NotifierSettings, store: Store, named: Path | None, d
     if named is None and beside is None:
         raise Misconfigured(f"{variable} is not set; with PostgreSQL it names the file of a key that all notifiers share")
     return open_lasting_key(named or cast("Path", beside) / default)
+
+
+def new_secret() -> str:
+    """A secret of a webhook, as Standard Webhooks writes it."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def secret_file_of(config: ConfigDir, key: DestinationKey) -> Path:
+    """The file that holds the secret of a webhook of the team's own `subscriptions.yaml`. Raises Rejected when there is none."""
+    path = config.file("subscriptions.yaml")
+    written = read_yaml(path).to(Subscriptions).accounts if path else ()
+    named = (one.webhook for account in written if account.id == key.account_id for one in account.destinations if one.id == key.id)
+    webhook = next(named, None)
+    if path is None or webhook is None:
+        raise Rejected("subscriptions.yaml names no such webhook; expected one of its accounts and destinations")
+    if webhook.secret_file is None:
+        raise Rejected(f"its secret stands in the variable {webhook.env}: change it there and start anew; the secret before signs for 24 h too")
+    return path.parent / webhook.secret_file
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """Whole or not at all, readable by its owner alone. Raises Rejected."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            file.write(f"{secret}\n")
+        draft.replace(path)
+    except OSError as exc:
+        raise Rejected(f"the secret could not be written into {path} ({exc.strerror}); nothing was changed") from exc
 
 
 def outbox_of(settings: NotifierSettings, store: Store) -> Path:
