@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from schemas.config.subscriptions import Account, Destination, Subscriptions, WebhookTarget
+from schemas.config.subscriptions import CHATS, Account, ChatTarget, Destination, Subscriptions, WebhookTarget
 from schemas.config.template import Templates
 from services.notifier.digest import reschedule
 from services.notifier.filters import unknown_names
@@ -145,12 +145,14 @@ class _Reader:
     def _destination(self, loc: tuple[str | int, ...], written: Destination) -> WantedDestination:
         if written.webhook is not None:
             return WantedDestination(written.id, "webhook", written.webhook.url, self._secret((*loc, "webhook"), written.webhook), written.times)
+        if written.kind in CHATS:
+            return WantedDestination(written.id, written.kind, self._chat((*loc, written.kind), getattr(written, written.kind)), times=written.times)
         if written.file is not None:
             return WantedDestination(written.id, "file", written.file.directory, times=written.times)
         return WantedDestination(written.id, written.kind, written.email or "", times=written.times)
 
     def _secret(self, loc: tuple[str | int, ...], webhook: WebhookTarget) -> str:
-        key, name, found = self._looked_up(webhook)
+        key, name, found = self._looked_up(webhook.env, "secret_file", webhook.secret_file)
         place = f"{self._where(*loc, key)}: {name}"
         if found is None:
             self.problems.append(f"{place} is not there; expected it to hold the secret of the webhook")
@@ -158,14 +160,20 @@ class _Reader:
             self.problems.append(f"{place} holds no secret; expected whsec_ and base64 of 24 to 64 random bytes")
         return found or ""
 
-    def _looked_up(self, webhook: WebhookTarget) -> tuple[str, str, str | None]:
-        if webhook.env is not None:
-            return "env", f"the variable {webhook.env}", self._environ.get(webhook.env)
-        path = self._directory / (webhook.secret_file or "")
+    def _chat(self, loc: tuple[str | int, ...], chat: ChatTarget) -> str:
+        key, name, found = self._looked_up(chat.env, "url_file", chat.url_file)
+        if found is None or not found.startswith(("https://", "http://")) or len(found.split()) != 1:
+            self.problems.append(f"{self._where(*loc, key)}: {name} holds no address; expected it to hold the https:// address of the chat")
+        return found or ""
+
+    def _looked_up(self, variable: str | None, key: str, file: str | None) -> tuple[str, str, str | None]:
+        if variable is not None:
+            return "env", f"the variable {variable}", self._environ.get(variable)
+        path = self._directory / (file or "")
         try:
-            return "secret_file", f"the file {path}", path.read_text("utf-8").strip()
+            return key, f"the file {path}", path.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            return "secret_file", f"the file {path}", None
+            return key, f"the file {path}", None
 
 
 def _is_secret(text: str) -> bool:

@@ -34,7 +34,7 @@ destinations = sa.Table(
     metadata,
     sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id"), primary_key=True),
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("kind", sa.Text, nullable=False, comment="webhook, email, terminal or file"),
+    sa.Column("kind", sa.Text, nullable=False, comment="such as webhook or email"),
     sa.Column("address", sa.LargeBinary, nullable=False, comment="encrypted"),
     sa.Column("secret", sa.LargeBinary, nullable=True, comment="encrypted"),
     sa.Column("verified", sa.Boolean, nullable=False, comment="its owner has shown that it is theirs, or an operator vouches for it"),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from email import message_from_bytes, policy
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +19,7 @@ import pytest
 import trustme
 
 from schemas.api.digest import WebhookDigest
-from schemas.config.subscriptions import KINDS
+from schemas.config.subscriptions import CHATS, KINDS
 from services.notifier.channels import CHANNELS
 from services.notifier.channels.body import body_of
 from services.notifier.channels.email import Letterhead, compose
@@ -92,7 +93,14 @@ async def tools(tmp_path: Path) -> AsyncIterator[Tools]:
 
 @pytest.fixture(params=[*KINDS, "outbox"])
 async def rig(request: pytest.FixtureRequest, tools: Tools, tmp_path: Path) -> AsyncIterator[Rig]:
-    builders = {"webhook": _webhook, "email": _email, "outbox": _outbox, "terminal": _terminal, "file": _file}
+    builders: dict[str, Callable[[Tools, Path], AsyncIterator[Rig]]] = {
+        "webhook": _webhook,
+        "email": _email,
+        "outbox": _outbox,
+        "terminal": _terminal,
+        "file": _file,
+    }
+    builders |= {kind: partial(_chat, kind) for kind in CHATS}
     async for built in builders[request.param](tools, tmp_path):
         yield built
         await built.channel.close()
@@ -110,6 +118,26 @@ async def _webhook(tools: Tools, _directory: Path) -> AsyncIterator[Rig]:
             lambda: "".join(f"{call.headers} {call.body.decode()}" for call in receiver.calls),
             busy=lambda: answer(hook.status(503)),
             dead=lambda: answer(hook.status(410)),
+            hang=lambda: answer(hook.hang),
+        )
+
+
+CHAT_PATHS = {"telegram": "/bot1:hidden/sendMessage?chat_id=-100", "ntfy": "/hidden-topic?auth=hidden"}
+CHAT_GONE = {"slack": 404, "teams": 410, "discord": 404, "telegram": 403, "ntfy": 410}
+
+
+async def _chat(kind: str, tools: Tools, _directory: Path) -> AsyncIterator[Rig]:
+    async with hook.hook() as receiver:
+
+        async def answer(how: hook.Answer) -> None:
+            receiver.answer = how
+
+        yield Rig(
+            CHANNELS[kind](tools),
+            message(address=receiver.url.removesuffix("/hook") + CHAT_PATHS.get(kind, "/services/hidden")),
+            lambda: "".join(f"{call.headers} {call.body.decode()}" for call in receiver.calls),
+            busy=lambda: answer(hook.status(503)),
+            dead=lambda: answer(hook.status(CHAT_GONE[kind])),
             hang=lambda: answer(hook.hang),
         )
 
@@ -495,6 +523,65 @@ async def test_a_kept_mail_is_a_whole_file_named_after_its_delivery(tools: Tools
     await CHANNELS["email"](tools).send(message())
 
     assert [path.name for path in tools.outbox.iterdir()] == ["msg_a1b2c3.eml"]
+
+
+# ---- chats
+
+
+@pytest.mark.parametrize("kind", CHATS)
+async def test_a_text_that_is_too_long_for_a_chat_is_cut_at_a_line(tools: Tools, receiver: hook.Hook, kind: str) -> None:
+    text = "REPORTED: عنوان\n" + "سطر _طويل_ 通制 😀 word\n" * 3000
+    address = receiver.url.removesuffix("/hook") + CHAT_PATHS.get(kind, "/services/hidden")
+
+    assert await CHANNELS[kind](tools).send(message(address=address, text=text)) == Sent(204)
+
+    body = receiver.calls[0].body
+    told = json.loads(body)
+    assert len(body) < 28_000
+    assert len(str(told.get("content", ""))) <= 2000
+    assert len(str(told.get("text", "")).encode("utf-16-le")) // 2 <= 4096
+    assert len(str(told.get("message", "")).encode()) <= 4096
+    assert "…" in body.decode()
+
+
+@pytest.mark.parametrize("kind", CHATS)
+@pytest.mark.parametrize("said", [b'{"retry_after": 7.5}', b'{"ok": false, "parameters": {"retry_after": 7.5}}'])
+async def test_a_chat_that_says_in_its_answer_how_long_to_wait_is_heard(tools: Tools, receiver: hook.Hook, kind: str, said: bytes) -> None:
+    async def throttled(_call: hook.Call, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 429 Too Many\r\ncontent-length: %d\r\n\r\n%b" % (len(said), said))
+
+    receiver.answer = throttled
+    address = receiver.url.removesuffix("/hook") + CHAT_PATHS.get(kind, "/services/hidden")
+
+    assert await CHANNELS[kind](tools).send(message(address=address)) == Retry(Reason.THROTTLED, timedelta(seconds=7.5), 429)
+
+
+async def test_hostile_text_calls_nobody_and_marks_nothing_up_in_a_chat(tools: Tools, receiver: hook.Hook) -> None:
+    nasty = message(text="Told\n@everyone <!channel> [click](https://evil.example) **bold**\nhttps://news.example/a_b_c\n", address=receiver.url)
+    for kind in ("slack", "discord", "teams"):
+        await CHANNELS[kind](tools).send(nasty)
+
+    slack, discord, teams = (json.loads(call.body) for call in receiver.calls)
+    assert "<" not in slack["text"]
+    assert discord["allowed_mentions"] == {"parse": []}
+    blocks = "".join(block["text"] for block in teams["attachments"][0]["content"]["body"])
+    for text in (discord["content"], blocks):
+        assert r"\[click\]\(" in text
+        assert r"\*\*bold" in text
+        assert "https://news.example/a_b_c" in text
+
+
+async def test_a_card_in_arabic_runs_from_right_to_left(tools: Tools, receiver: hook.Hook) -> None:
+    await CHANNELS["teams"](tools).send(message(address=receiver.url, language="ar"))
+
+    assert json.loads(receiver.calls[0].body)["attachments"][0]["content"]["rtl"] is True
+
+
+async def test_an_address_that_names_no_chat_is_final(tools: Tools, receiver: hook.Hook) -> None:
+    bare = receiver.url.removesuffix("hook")
+
+    assert [await CHANNELS[kind](tools).send(message(address=bare)) for kind in ("telegram", "ntfy")] == [Final(Reason.BAD_URL)] * 2
+    assert receiver.calls == []
 
 
 # ---- files and the terminal
