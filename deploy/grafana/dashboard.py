@@ -142,6 +142,11 @@ ROWS = (
                 [Query(f"topk(10, {rate('chipwire_classifier_rule_hits_total', 'rule, status')})", "{{rule}} ({{status}})")],
                 units.OpsPerSecond,
             ),
+            Chart(
+                "Rules taken out",
+                [Query("max by (rule, why) (chipwire_classifier_quarantined_rule)", "{{rule}}: {{why}}")],
+                about="A rule that failed or was slow judges no more until its file changes.",
+            ),
         ),
     ),
     Row(

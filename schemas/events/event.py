@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import AwareDatetime, Field
 
 from schemas.events.base import Event, Moment
-from schemas.events.signal import Evidence, Facts
+from schemas.events.signal import Amount, Evidence, FactDate, Facts
 
 RELATIONS = ("supersedes", "implements", "codifies", "reverses", "suspends", "extends", "corrects", "responds_to")
 STATUSES = ("open", "withdrawn", "retracted", "merged")
@@ -38,6 +38,8 @@ class EventSource(Event):
     origin: str | None = None
     stage: str | None = None
     evidence: tuple[Evidence, ...] = ()
+    amounts: tuple[Amount, ...] = Field(default=(), description="As this source gives them, also where another says otherwise.")
+    dates: tuple[FactDate, ...] = Field(default=(), description="Likewise.")
     why_joined: tuple[str, ...] = Field(default=(), description="What made it the same event, such as instrument:91 FR 1684.")
 
 

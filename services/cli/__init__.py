@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from services.cli import classify, dead, deliveries, demo, destinations, evaluate, events, listen, migrate, rules, run, subscriptions, topics
+from services.cli import classify, dead, deliveries, demo, destinations, evaluate, events, listen, migrate, model, rules, run, subscriptions, topics
 from services.runtime.errors import ChipwireError, Misconfigured, Unavailable
 from services.runtime.exit_codes import ExitCode
 
@@ -51,6 +51,7 @@ def command() -> typer.Typer:
     chipwire.command("classify")(classify.classify)
     chipwire.command("evaluate")(evaluate.evaluate)
     chipwire.add_typer(rules.verbs, name="rules", help="The rules that judge news.")
+    chipwire.add_typer(model.verbs, name="model", help="The model that scores news: how it is made.")
     chipwire.add_typer(events.verbs, name="events", help="What is known: events in versions.")
     chipwire.add_typer(subscriptions.verbs, name="subscriptions", help="Who is told what, where.")
     chipwire.add_typer(deliveries.verbs, name="deliveries", help="What was sent to whom; once more, or not now.")

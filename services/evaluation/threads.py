@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
-from schemas.events.event import PolicyEvent
 from schemas.events.news import NewsItem
-from schemas.events.signal import Facts, PolicySignal
+from schemas.events.signal import Company, Facts, PolicySignal
 from services.classifier.classify import Verdict
 from services.evaluation.clusters import Told, b_cubed, pairwise, trivial
 from services.evaluation.data import Line
@@ -19,7 +17,7 @@ from services.evaluation.measures import Score
 from services.notifier import threads as notifier
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-VALUES = ("action", "direction", "stage")
+VALUES = ("action", "direction", "stage", "agency")
 LISTS = ("targets", "products")
 RISING = ("rumour", "reported", "proposed", "announced", "published", "in_force")
 
@@ -78,20 +76,42 @@ class Placed:
 
 def thread_items(alerts: Sequence[Judged]) -> Placed:
     """Places the alerts one after another, each at the time it was published, as the notifier would."""
-    events: dict[str, PolicyEvent] = {}
-    held: list[PolicySignal] = []
-    numbers = count(1)
-    pushes = 0
+    desk = _Desk()
     for one in alerts:
-        signal = to_signal(one)
-        held = [other for other in held if one.line.at - other.judged_at <= notifier.HOLD]
-        outcome = notifier.place(signal, list(events.values()), one.line.at, mint=lambda: f"{next(numbers):026d}", held=held)
+        desk.place(to_signal(one), one.line.at)
+    return Placed({source.item: known.event.id for known in desk.known.values() for source in known.event.sources}, desk.pushes)
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What is known, what waits, and how often somebody was told."""
+
+    known: dict[str, notifier.Candidate] = field(default_factory=dict)
+    held: list[PolicySignal] = field(default_factory=list)
+    signals: dict[str, PolicySignal] = field(default_factory=dict)
+    pushes: int = 0
+    minted: int = 0
+
+    def place(self, signal: PolicySignal, now: datetime) -> None:
+        self.held = [other for other in self.held if now - other.judged_at <= notifier.HOLD]
+        means = notifier.Means(self._mint, heard=lambda items: [self.signals[item] for item in items])
+        self.signals[signal.item.id] = signal
+        outcome = notifier.place_among(signal, list(self.known.values()), now, means, self.held)
         if isinstance(outcome, notifier.Held):
-            held.append(signal)
+            self.held.append(signal)
         elif not isinstance(outcome, notifier.Unplaced):
-            events[outcome.event.id] = outcome.event
-            pushes += outcome.fresh and type(outcome) in notifier.KINDS
-    return Placed({source.item: event.id for event in events.values() for source in event.sources}, pushes)
+            self._tell(outcome)
+            for freed, brought in notifier.release(outcome.event, self.held, now, means):
+                self.held.remove(freed)
+                self._tell(brought)
+
+    def _tell(self, outcome: notifier.Told) -> None:
+        self.known[outcome.event.id] = notifier.Candidate.of(outcome.event)
+        self.pushes += outcome.fresh and type(outcome) in notifier.KINDS
+
+    def _mint(self) -> str:
+        self.minted += 1
+        return f"{self.minted:026d}"
 
 
 def expected_pushes(told: Sequence[Judged]) -> int:
@@ -132,10 +152,17 @@ def with_gold(one: Judged) -> Judged:
     labels: dict[str, Any] = {name: value for name in VALUES if (value := getattr(line, name)) is not None}
     if line.gold == "alert":
         labels |= {name: getattr(line, name) for name in LISTS}
+    if line.gold == "alert" and line.companies is not None:
+        labels["companies"] = tuple(_company(name, found.facts) for name in line.companies)
     if line.imposer:
         labels["imposers"] = (line.imposer, *(state for state in found.facts.imposers if state != line.imposer))
     facts = Facts.model_validate(found.facts.model_dump() | labels)
     return Judged(line, one.item, Verdict(line.gold or "no", found.score, found.language, facts, found.evidence))
+
+
+def _company(name: str, found: Facts) -> Company:
+    """A labelled company, in the role that was found for it."""
+    return next((company for company in found.companies if company.id == name), Company(id=name))
 
 
 def _told(one: Judged) -> Told:

@@ -53,8 +53,8 @@ AHEAD = 4
 LOOK = timedelta(seconds=1)
 """How often it is looked for attempts to cut."""
 
-SHORTEST_WAIT = timedelta(milliseconds=50)
-"""Until the next look at what is due and may not be sent yet."""
+HELD = timedelta(milliseconds=250)
+"""Until the next look at what is due and may not be sent yet: a brake is on, a rate or the budget of late ones is used up."""
 
 
 class Deliverer:
@@ -146,7 +146,9 @@ class Deliverer:
             due = await self._store.read(queue.next_due)
         except Unavailable:
             return self._settings.poll
-        return self._settings.poll if due is None else max(due - self._clock.now(), SHORTEST_WAIT)
+        if due is None:
+            return self._settings.poll
+        return max(due - self._clock.now(), timedelta()) or HELD
 
     # ---- sending
 

@@ -6,9 +6,9 @@ Anything that is not on the list only grows the source list. Who may add what is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from schemas.events.signal import Amount, Company, FactDate, Facts
+from schemas.events.signal import Amount, Company, FactDate, Facts, PolicySignal
 from services.notifier import products
 
 LADDER = ("rumour", "reported", "proposed", "announced", "published", "in_force")
@@ -22,6 +22,8 @@ _TRUSTED = 2
 """The tier up to which a source may complete what is not known yet."""
 _PARTIES = ("listed", "licensee", "buyer")
 """Roles that make a company a party to the measure; makers and sellers are named in passing too often."""
+_PUSHED = 4
+"""The severity from which an event is pushed (taxonomy 5.3): a rise below it, from a daily to an hourly digest, is completed and not told."""
 _TIMED = ("effective", "expires")
 
 
@@ -33,6 +35,44 @@ def rank_of(stage: str | None) -> int:
 def may_raise(tier: int, stage: str | None) -> bool:
     """Whether a source of this tier can raise an event to this stage alone."""
     return tier in _HIGHEST_STAGE and rank_of(stage) <= rank_of(_HIGHEST_STAGE[tier])
+
+
+def denies(signal: PolicySignal) -> bool:
+    """Whether it is an official word that changes nothing itself: told on a mere report, it denies it."""
+    facts = signal.facts
+    unchanged = facts.action == "clarify" and facts.direction in ("neutral", None)
+    return unchanged and signal.item.tier <= _LEADING and rank_of(facts.stage) >= rank_of("announced")
+
+
+def is_report(facts: Facts) -> bool:
+    """Whether no official has said it yet."""
+    return facts.action != "clarify" and facts.stage in ("rumour", "reported")
+
+
+def denied(facts: Facts) -> Facts:
+    """What is left of a report that is denied: half as sure."""
+    return facts.model_copy(update={"confidence": (facts.confidence or 0.6) / 2})
+
+
+def retold(signals: Iterable[PolicySignal]) -> Facts:
+    """The facts that these signals of one event add up to, heard in the order in which the world told them. There is at least one."""
+    first, *rest = sorted(signals, key=lambda signal: (not may_open(signal), _told_at(signal), signal.item.id))
+    facts, once = first.facts, False
+    for signal in rest:
+        if denies(signal) and is_report(facts) and not once:
+            facts, once = denied(facts), True
+        else:
+            facts, _ = merged(facts, signal.facts, signal.item.tier)
+    return facts
+
+
+def may_open(signal: PolicySignal) -> bool:
+    """Aggregators and rumours corroborate; they open no event."""
+    return signal.item.tier <= _TRUSTED and signal.facts.stage != "rumour"
+
+
+def _told_at(signal: PolicySignal) -> datetime:
+    return signal.item.published.at if signal.item.published else signal.item.observed_at
 
 
 def merged(event: Facts, signal: Facts, tier: int) -> tuple[Facts, tuple[str, ...]]:
@@ -79,7 +119,7 @@ def _added(event: Facts, signal: Facts) -> dict[str, dict[str, object]]:
         changes["imposer_corrected"] = {"imposers": signal.imposers}
     if signal.direction and not event.direction:
         changes["direction_corrected"] = {"direction": signal.direction}
-    if (signal.severity or 0) > (event.severity or 5):
+    if (signal.severity or 0) > (event.severity or 5) and (signal.severity or 0) >= _PUSHED:
         changes["severity_raised"] = {"severity": signal.severity}
     return changes
 
@@ -120,9 +160,11 @@ def _moved(old: FactDate, new: FactDate, tier: int) -> bool:
 
 def _filled(event: Facts, signal: Facts, tier: int) -> dict[str, object]:
     """What may be completed without telling anyone: gaps, further amounts as their sources gave them, a surer confidence."""
-    gaps = {name: getattr(signal, name) for name in ("action", "agency", "motive", "origin", "severity") if getattr(event, name) is None}
+    gaps = {name: getattr(signal, name) for name in ("action", "agency", "motive", "origin") if getattr(event, name) is None}
+    severity = max(filter(None, (event.severity, signal.severity if tier <= _LEADING or event.severity is None else None)), default=None)
     sure = max(filter(None, (event.confidence, signal.confidence)), default=None)
     return gaps | {
+        "imposers": _union(event.imposers, _partner(event.imposers, signal.imposers)) if tier <= _LEADING else event.imposers,
         "instruments": _union(event.instruments, signal.instruments),
         "via": _union(event.via, signal.via),
         "amounts": tuple(_amounts((*event.amounts, *signal.amounts))),
@@ -130,8 +172,14 @@ def _filled(event: Facts, signal: Facts, tier: int) -> dict[str, object]:
         if tier <= _LEADING
         else event.products,
         "conditions": event.conditions or signal.conditions,
+        "severity": severity,
         "confidence": sure,
     }
+
+
+def _partner(known: tuple[str, ...], named: tuple[str, ...]) -> tuple[str, ...]:
+    """The state that leads in a telling from its own side: a joint measure has several imposers."""
+    return named[:1] if not set(known).isdisjoint(named[1:]) else ()
 
 
 def _refines(product: str, known: tuple[str, ...]) -> bool:

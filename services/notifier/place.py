@@ -21,7 +21,8 @@ from schemas.events.event import PolicyEvent
 from schemas.events.signal import PolicySignal
 from schemas.topics import POLICY_EVENTS
 from services.notifier import keys, threads
-from services.notifier.threads import Advanced, Candidate, Corrected, Headline, Held, Joined, Mint, Placement, Unplaced
+from services.notifier.likeness import Closeness
+from services.notifier.threads import Candidate, Headline, Held, Means, Mint, Placement, Unplaced
 from services.runtime import codec
 from services.runtime.broker import Record
 from services.runtime.clock import Clock
@@ -62,6 +63,7 @@ class Placer:
         headline: Headline,
         count: Callable[[str], None],
         mint: Mint | None = None,
+        closeness: Closeness | None = None,
         recheck_every: timedelta = timedelta(minutes=1),
     ) -> None:
         self._store = store
@@ -70,6 +72,7 @@ class Placer:
         self._headline = headline
         self._count = count
         self._mint = mint or UlidMint()
+        self._closeness = closeness
         self._recheck_every = recheck_every
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Record]:
@@ -94,7 +97,7 @@ class Placer:
         await self._commit(lambda db: self._batch(db, {}).place_due())
 
     def _batch(self, db: Connection, traces: dict[str, str]) -> _Batch:
-        return _Batch(db, self._clock.now(), self._mint, self._headline, traces)
+        return _Batch(db, self._clock.now(), self._mint, self._headline, self._closeness, traces)
 
     async def _commit(self, work: Callable[[Connection], Sequence[str]]) -> None:
         outcomes = await self._store.run(work)
@@ -134,6 +137,7 @@ class _Batch:
     now: datetime
     mint: Mint
     headline: Headline
+    closeness: Closeness | None
     traces: dict[str, str]
     candidates: dict[str, Candidate] = field(default_factory=dict)
     by_key: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -141,6 +145,10 @@ class _Batch:
     told: list[kept.NewVersion] = field(default_factory=list)
     judged: dict[str, kept.NewVerdict] = field(default_factory=dict)
     outcomes: list[str] = field(default_factory=list)
+
+    @property
+    def means(self) -> Means:
+        return Means(self.mint, self.headline, self._heard, self.closeness)
 
     def place_new(self, signals: Sequence[PolicySignal]) -> list[str]:
         """Places the newest verdict of each item."""
@@ -183,7 +191,7 @@ class _Batch:
         self.held.remove(item)
         near = {event for key in (*wanted, f"item:{item}") for event in self.by_key.get(key, ())}
         candidates = [self.candidates[each] for each in sorted(near)]
-        placement = threads.place_among(signal, candidates, self.now, mint=self.mint, held=self.held.sharing(wanted), headline=self.headline)
+        placement = threads.place_among(signal, candidates, self.now, self.means, self.held.sharing(wanted))
         self.outcomes.append(type(placement).__name__.lower())
         match placement:
             case Held(until, reason):
@@ -213,12 +221,15 @@ class _Batch:
 
     def _release(self, event: PolicyEvent) -> None:
         """Lets held signals join an event that has just changed, where that is what they waited for."""
-        for signal in self.held.sharing(keys.index(event)):
-            placement = threads.place_among(signal, [self.candidates[event.id]], self.now, mint=self.mint, held=(), headline=self.headline)
-            if isinstance(placement, Joined | Advanced | Corrected):
-                self.held.remove(signal.item.id)
-                self.outcomes.append(type(placement).__name__.lower())
-                self._tell(signal, placement)
+        for signal, placement in threads.release(event, self.held.sharing(keys.index(event)), self.now, self.means):
+            self.held.remove(signal.item.id)
+            self.outcomes.append(type(placement).__name__.lower())
+            self._tell(signal, placement)
+
+    def _heard(self, items: frozenset[str]) -> list[PolicySignal]:
+        """The verdicts on these items: of this batch, and those that stand."""
+        fresh = [self.judged[item].signal for item in items if item in self.judged]
+        return fresh + kept.signals_of(self.db, items - set(self.judged))
 
     def _know(self, event: PolicyEvent) -> None:
         self.candidates[event.id] = Candidate.of(event)

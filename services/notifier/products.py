@@ -13,7 +13,9 @@ _NAMES = {
     "ai_accelerator": ("ai accelerator", "ai chip", "gpu"),
     "chip_equipment": ("chip equipment", "semiconductor equipment", "sme", "lithography"),
     "eda": ("eda", "eda software"),
-    "memory": ("hbm", "hbm memory", "dram", "nand"),
+    "hbm": ("hbm", "hbm memory", "high bandwidth memory"),
+    "dram": ("dram",),
+    "nand": ("nand",),
     "chip_material": ("chip material", "rare earth"),
 }
 """What a group is called, in the singular."""
@@ -21,7 +23,9 @@ _MEMBERS = {
     "ai_accelerator": ("[abh]\\d{2,3}[a-z]?", "gb\\d{3}", "l\\d{1,2}s?", "rtx.*", "(vera )?rubin", "blackwell", "hopper", "mi\\d{3}[ax]?", "gaudi.*", "ascend.*", "cambricon", "biren"),
     "chip_equipment": ("d?euv.*", "duv.*", "nx[te].*", "etch", "deposition", "ald", "cvd", "epitaxy", "ion implant", "anneal", "clean", "metrology", "inspection", "sem", ".*masks?", "pellicles?"),
     "eda": ("gaafet eda", "3[de]\\d{3}"),
-    "memory": ("hbm\\d.*", "dram .*", "nand .*"),
+    "hbm": ("hbm\\d.*",),
+    "dram": ("dram .*",),
+    "nand": ("nand .*",),
     "chip_material": (
         "gallium", "germanium", "antimony", "graphite", "superhard.*", "magnets?", "photoresist", "hydrogen fluoride", "hf", "fluorinated polyimide", "helium", "neon", "krypton", "xenon",
         "dichlorosilane", "tungsten", "tellurium", "bismuth", "molybdenum", "indium", "ga2o3", "sic", "diamond.*", "samarium", "gadolinium", "terbium", "dysprosium", "lutetium",
@@ -29,7 +33,7 @@ _MEMBERS = {
     ),
 }  # fmt: skip
 """What belongs to it, as regular expressions."""
-_WIDE = re.compile("(advanced )?(semi ?conductor|chip|ic|integrated circuit|processor|electronic)s?|(dual-use|strategic|shtc) items|servers")
+_WIDE = re.compile("(advanced )?(semi ?conductor|chip|ic|integrated circuit|processor|electronic)s?|(dual use|strategic|shtc) items|servers")
 """Words too wide to tell one measure from another."""
 _PATTERNS = {group: re.compile("|".join((*(f"{name}s?" for name in _NAMES[group]), *members))) for group, members in _MEMBERS.items()}
 _GROUP_NAMES = frozenset(name for names in _NAMES.values() for name in names)
@@ -65,4 +69,4 @@ def groups(products: Iterable[str]) -> frozenset[str]:
 
 
 def _plain(product: str) -> str:
-    return product.casefold().replace("_", " ").strip()
+    return product.casefold().replace("_", " ").replace("-", " ").strip()

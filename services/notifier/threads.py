@@ -1,6 +1,6 @@
 """Which event a signal belongs to, and what it changes there (design, section 6). Values in, values out.
 
-place(signal, candidates, now, mint=...)
+place(signal, candidates, now, means)
   the item tells a candidate already  -> what does its new verdict change?   Joined | Advanced | Corrected | Withdrawn | Left
   "no"                                -> Unplaced
   same measure, same direction        -> Joined | Advanced | Corrected       (context: Joined only)
@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from schemas.events.event import EventSource, PolicyEvent, Relation
 from schemas.events.signal import Evidence, Facts, PolicySignal
 from services.notifier import likeness, material
-from services.notifier.likeness import Likeness, Profile
+from services.notifier.likeness import Closeness, Likeness, Profile
 
 NEAR = timedelta(days=5)
 """The same act is told within five days (taxonomy 5.4)."""
@@ -29,13 +29,15 @@ LATE = timedelta(days=7)
 """A find that was published longer ago than this is history, unless the gazette has it."""
 _PLAN = timedelta(days=60)
 """A plan that becomes a rule later than this, and names no document, is written anew; so is what undoes no product by name."""
-_REWRITE = timedelta(days=14)
-"""How long rewrites of one report, citing it, keep coming."""
 _UNORDERED = timedelta(minutes=15)
 """Outlets' clocks and our queues do not order two reports that are this close."""
 _TURN = timedelta(days=30)
 """How soon the opposite act for the same firms and group of products counts as undoing the first."""
 _UNDOING = ("shelve", "suspend", "rescind", "reinstate", "delay", "list_remove", "licence_revoke")
+_PERMITTING = ("exempt", "extend", "rescind", "licence_grant", "licence_deny", "licence_revoke")
+_LISTING = ("list_add", "list_remove")
+_UNDONE = ("reverses", "suspends")
+"""Relations of an event to one that does not hold any more."""
 _SOON = timedelta(hours=72)
 SOURCES = 100
 """So many sources an event lists; one more that changes nothing makes no new version."""
@@ -46,6 +48,27 @@ _QUOTED = 300
 
 Headline = Callable[[Facts], str]
 Mint = Callable[[], str]
+Heard = Callable[[frozenset[str]], Sequence[PolicySignal]]
+"""The standing verdicts on these items, as far as they are kept."""
+
+
+def plain_headline(facts: Facts) -> str:
+    """Stage and action, for who has no templates."""
+    return f"{facts.stage or 'rumour'}: {facts.action or 'other'}".upper()
+
+
+def _unheard(_items: frozenset[str]) -> Sequence[PolicySignal]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Means:
+    """What placing needs from outside: a new event's id, the headline of its facts, earlier verdicts, and, where installed, how close two titles are in meaning."""
+
+    mint: Mint
+    headline: Headline = plain_headline
+    heard: Heard = _unheard
+    closeness: Closeness | None = None
 
 
 @dataclass(frozen=True)
@@ -141,17 +164,9 @@ KINDS: dict[type[Told], str] = {Opened: "new", Advanced: "update", Reversed: "re
 """What is material, and the kind of alert it makes."""
 
 
-def place(
-    signal: PolicySignal,
-    candidates: Sequence[PolicyEvent],
-    now: datetime,
-    *,
-    mint: Mint,
-    held: Sequence[PolicySignal] = (),
-    headline: Headline = lambda facts: f"{facts.stage or 'rumour'}: {facts.action or 'other'}".upper(),
-) -> Placement:
-    """Where `signal` belongs among `candidates`. `held` are other signals that wait: two independent ones can confirm each other. `mint` gives a new event's id."""
-    return place_among(signal, [Candidate.of(event) for event in candidates], now, mint=mint, held=held, headline=headline)
+def place(signal: PolicySignal, candidates: Sequence[PolicyEvent], now: datetime, means: Means, held: Sequence[PolicySignal] = ()) -> Placement:
+    """Where `signal` belongs among `candidates`. `held` are other signals that wait: two independent ones can confirm each other."""
+    return place_among(signal, [Candidate.of(event) for event in candidates], now, means, held)
 
 
 @dataclass(frozen=True)
@@ -166,11 +181,9 @@ class Candidate:
         return cls(event, likeness.profile_of_event(event))
 
 
-def place_among(
-    signal: PolicySignal, candidates: Sequence[Candidate], now: datetime, *, mint: Mint, held: Sequence[PolicySignal], headline: Headline
-) -> Placement:
+def place_among(signal: PolicySignal, candidates: Sequence[Candidate], now: datetime, means: Means, held: Sequence[PolicySignal] = ()) -> Placement:
     """`place`, for who keeps the candidates' profiles."""
-    desk = _Desk(signal, now, mint, headline)
+    desk = _Desk(signal, now, means)
     candidates = [candidate for candidate in candidates if candidate.event.status == "open"]
     home = max((each.event for each in candidates if _source_in(each.event, signal.item.id)), key=lambda event: (event.opened_at, event.id), default=None)
     if home and (again := desk.again(home)):
@@ -178,7 +191,7 @@ def place_among(
     if signal.verdict not in ("alert", "context"):
         return Unplaced("its verdict is no")
     profile = likeness.profile_of_signal(signal)
-    like = [(each.event, found) for each in candidates if (found := likeness.likeness(profile, each.profile))]
+    like = [(each.event, found) for each in candidates if (found := likeness.likeness(profile, each.profile, means.closeness))]
     rival = _rival(signal, like)
     best = _best((event, found) for event, found in like if _joins(signal, event, found, rival))
     if best is not None:
@@ -186,6 +199,17 @@ def place_among(
     if signal.verdict == "context":
         return Unplaced("context of no known event")
     return desk.reverse(*rival, held) if rival is not None else desk.open()
+
+
+def release(event: PolicyEvent, held: Sequence[PolicySignal], now: datetime, means: Means) -> list[tuple[PolicySignal, Told]]:
+    """Those of the `held` that an event lets go which has just opened or changed: each with what it brings, in their order."""
+    freed: list[tuple[PolicySignal, Told]] = []
+    for signal in held:
+        placement = place(signal, [event], now, means)
+        if isinstance(placement, Joined | Advanced | Corrected):
+            event = placement.event
+            freed.append((signal, placement))
+    return freed
 
 
 def rank(event: PolicyEvent, now: datetime) -> int:
@@ -211,32 +235,31 @@ class _Desk:
 
     signal: PolicySignal
     now: datetime
-    mint: Mint
-    headline: Headline
+    means: Means
 
     @property
     def tier(self) -> int:
         return self.signal.item.tier
 
     def open(self) -> Opened | Held:
-        if self.tier > 2:
-            return self._held("an aggregator alone opens no event")
-        if self.signal.facts.stage == "rumour":
-            return self._held("a rumour alone opens no event")
+        if not material.may_open(self.signal):
+            return self._held("a rumour alone opens no event" if self.signal.facts.stage == "rumour" else "an aggregator alone opens no event")
         return Opened(self._new_event(()), ("opened",), is_fresh(self.signal))
 
     def join(self, event: PolicyEvent, found: Likeness) -> Joined | Advanced | Corrected:
         if self.signal.verdict == "context":
             return Joined(self._version(event, event.facts, (), found.reasons), found.reasons)
         if self._denies(event):
-            facts = event.facts.model_copy(update={"confidence": (event.facts.confidence or 0.6) / 2})
             reasons = (_DENIES, *found.reasons)
-            return Corrected(self._version(event, facts, ("denied",), reasons), ("denied",), is_fresh(self.signal), reasons)
-        return self._told(event, *material.merged(event.facts, self.signal.facts, self.tier), found.reasons)
+            return Corrected(self._version(event, material.denied(event.facts), ("denied",), reasons), ("denied",), is_fresh(self.signal), reasons)
+        facts, changes = material.merged(event.facts, self.signal.facts, self.tier)
+        return self._told(event, self._in_order(event, facts), changes, found.reasons)
 
-    def reverse(self, event: PolicyEvent, found: Likeness, held: Sequence[PolicySignal]) -> Reversed | Held:
+    def reverse(self, event: PolicyEvent, found: Likeness, held: Sequence[PolicySignal]) -> Reversed | Opened | Held:
         if not _is_later(self.signal, event):
             return self._held("told earlier than what it would reverse")
+        if _told_by(self.signal) < _first_told(event):
+            return self.open()  # the older of the two comes second, by minutes: it reverses nothing
         if not self._may_reverse(event, held):
             return self._held("a reversal needs a leading source or two independent ones")
         relation = Relation(event=event.id, relation="suspends" if self.signal.facts.action == "suspend" else "reverses")
@@ -244,7 +267,7 @@ class _Desk:
         return Reversed(self._new_event((relation,), reasons), ("opened",), is_fresh(self.signal), reasons)
 
     def _may_reverse(self, event: PolicyEvent, held: Sequence[PolicySignal]) -> bool:
-        if self.signal.facts.stage == "rumour" or self.tier > 2:
+        if not material.may_open(self.signal):
             return False
         mine = likeness.origin_of(self.signal)
         return self.tier <= 1 or any(likeness.origin_of(other) != mine and _confirms(other, event) for other in held)
@@ -282,15 +305,17 @@ class _Desk:
 
     def _denies(self, event: PolicyEvent) -> bool:
         """The first official word on a mere report that changes nothing itself."""
-        facts = self.signal.facts
-        official = (
-            self.tier <= 1
-            and facts.action == "clarify"
-            and facts.direction in ("neutral", None)
-            and material.rank_of(facts.stage) >= material.rank_of("announced")
-        )
         told_before = any(_DENIES in source.why_joined for source in event.sources)
-        return official and not told_before and event.facts.action != "clarify" and event.facts.stage in ("rumour", "reported")
+        return not told_before and material.denies(self.signal) and material.is_report(event.facts)
+
+    def _in_order(self, event: PolicyEvent, merged: Facts) -> Facts:
+        """The facts as they would be, had the signals come in the order in which the world told them: queues do not keep it."""
+        items = frozenset(source.item for source in event.sources if source.verdict == "alert")
+        latest = max((likeness.told_at(source) for source in event.sources if source.verdict == "alert"), default=event.opened_at)
+        if not latest - _UNORDERED <= likeness.told_at(self.signal) <= latest:
+            return merged
+        heard = [signal for signal in self.means.heard(items - {self.signal.item.id}) if signal.verdict == "alert"]
+        return material.retold([*heard, self.signal]) if {signal.item.id for signal in heard} == items - {self.signal.item.id} else merged
 
     def _held(self, reason: str) -> Held:
         return Held(self.now + HOLD, reason)
@@ -298,10 +323,10 @@ class _Desk:
     def _new_event(self, relations: tuple[Relation, ...], why: tuple[str, ...] = ()) -> PolicyEvent:
         facts = self.signal.facts
         return PolicyEvent(
-            id=self.mint(),
+            id=self.means.mint(),
             slug=slug(facts, likeness.told_at(self.signal)),
             version=1,
-            headline=self.headline(facts),
+            headline=self.means.headline(facts),
             facts=facts,
             changes=("opened",),
             relations=relations,
@@ -325,7 +350,7 @@ class _Desk:
             update={
                 "version": event.version + 1,
                 "facts": facts,
-                "headline": self.headline(facts) if facts != event.facts else event.headline,
+                "headline": self.means.headline(facts) if facts != event.facts else event.headline,
                 "changes": changes,
                 "sources": sources,
                 "origins": max(1, len({likeness.origin_of(source) for source in sources if source.verdict == "alert"})),
@@ -349,6 +374,8 @@ class _Desk:
             origin=self.signal.facts.origin,
             stage=self.signal.facts.stage,
             evidence=tuple(_quoted(self.signal.evidence)),
+            amounts=self.signal.facts.amounts,
+            dates=self.signal.facts.dates,
             why_joined=why,
         )
 
@@ -370,64 +397,55 @@ def _best(like: Iterable[tuple[PolicyEvent, Likeness]]) -> tuple[PolicyEvent, Li
 
 
 def _joins(signal: PolicySignal, event: PolicyEvent, found: Likeness, rival: tuple[PolicyEvent, Likeness] | None) -> bool:
-    """The same act, told near in time; or one measure on its way up; or a late rewrite of the old report."""
+    """The evidence outweighs the doubt; and what was undone meanwhile takes only what is clearly a late telling of the first act."""
     facts, old = signal.facts, event.facts
     if likeness.OPPOSITE.get(facts.direction or "") == old.direction:
         return False
     if rival is not None and _between(signal, event, rival[0]) and not (found.has("instrument", "origin") or facts.action == old.action):
         return False
-    if found.gap <= NEAR:
-        return _same_act(facts, old, found)
-    if found.gap > WINDOW and not found.has("instrument"):
-        return False
-    return found.has("instrument") or _is_rewrite(found) or (signal.verdict == "alert" and _is_next_stage(facts, old, found))
-
-
-def _same_act(facts: Facts, old: Facts, found: Likeness) -> bool:
-    """Near in time, words for one act may differ between families, but tariffs, seizures and fines are never the control itself."""
-    mine, theirs = likeness.family_of(facts.action), likeness.family_of(old.action)
-    return mine == theirs or found.has("instrument") or (found.has("product", "company") and not {mine, theirs} & {"tariff", "intervene", "enforce"})
-
-
-def _is_rewrite(found: Likeness) -> bool:
-    return found.gap <= _REWRITE and found.has("origin") and found.has("product") and found.has("action")
-
-
-def _is_next_stage(facts: Facts, old: Facts, found: Likeness) -> bool:
-    """The same measure, one step further: same imposer, same products or the same date of effect."""
-    rises = material.rank_of(facts.stage) > material.rank_of(old.stage) and (facts.action == old.action or found.gap <= _PLAN)
-    same = found.has("product") or (found.has("date") and found.has("group", "company"))
-    return rises and same and found.has("imposer") and likeness.family_of(facts.action) == likeness.family_of(old.action)
+    return found.has("instrument") or (found.points > 0 and found.gap <= WINDOW)
 
 
 def _rival(signal: PolicySignal, like: Iterable[tuple[PolicyEvent, Likeness]]) -> tuple[PolicyEvent, Likeness] | None:
-    """The latest event on the same measure in the opposite direction."""
+    """The latest event on the same measure in the opposite direction that nothing has undone yet."""
     if signal.verdict != "alert":
         return None
     opposite = likeness.OPPOSITE.get(signal.facts.direction or "")
-    rivals = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and _undoes(signal.facts, event.facts, found)]
+    undone = {relation.event for event, _ in like if event.facts.direction != opposite for relation in event.relations if relation.relation in _UNDONE}
+    against = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and event.id not in undone]
+    rivals = [(event, found) for event, found in against if _undoes(signal.facts, event.facts, found)]
     return max(rivals, key=lambda pair: (_first_told(pair[0]), pair[1].points), default=None)
 
 
 def _undoes(facts: Facts, old: Facts, found: Likeness) -> bool:
-    """Whether the opposite act is about the same measure: by document, by product, or by group where the act is one that undoes."""
+    """Whether the opposite act is about the same measure: by document, by product, by firm, or by group where the act is one that undoes."""
     if found.has("instrument"):
         return True
-    if not found.has("imposer") or found.gap > WINDOW or not _could_undo(facts, old, found):
+    if not found.has("imposer") or found.apart & {"target", "company"} or found.gap > WINDOW or not _could_undo(facts, old, found):
         return False
-    undoes = facts.action in _UNDOING
-    if found.has("product"):
+    return found.has("product") or _same_firms(facts, old, found) or (facts.action in _UNDOING and _same_field(found))
+
+
+def _same_firms(facts: Facts, old: Facts, found: Likeness) -> bool:
+    """A permission is taken from, or given back to, the firms that had it however long ago; another act turns within weeks."""
+    if not (found.has("company") and found.has("group") and found.has("target", "agency")):
+        return False
+    return found.gap <= _TURN or (facts.action in _PERMITTING and old.action in _PERMITTING)
+
+
+def _same_field(found: Likeness) -> bool:
+    """What undoes names the field of the measure, or nothing that tells measures apart when it comes within days."""
+    if not found.has("target", "agency"):
+        return False
+    if found.has("name") and found.has("agency") and found.has("target"):
         return True
-    if found.has("group", "company"):
-        same_firms = found.has("group") and found.has("company") and found.gap <= _TURN
-        return found.has("target", "agency") and (same_firms or (undoes and found.gap <= _PLAN))
-    return undoes and found.gap <= NEAR
+    return found.gap <= (_PLAN if found.has("group", "company") else NEAR)
 
 
 def _could_undo(facts: Facts, old: Facts, found: Likeness) -> bool:
     """An entry on a list is undone on the list, or for the firm it names; and only a plan can be dropped, not what is law already."""
-    on_list = {likeness.family_of(facts.action), likeness.family_of(old.action)}
-    if "list" in on_list and len(on_list) > 1:
+    on_list = {facts.action in _LISTING, old.action in _LISTING}
+    if len(on_list) > 1:
         return found.has("company")
     return facts.action != "shelve" or material.rank_of(old.stage) < material.rank_of("published")
 
@@ -442,10 +460,14 @@ def _first_told(event: PolicyEvent) -> datetime:
 
 
 def _is_later(signal: PolicySignal, event: PolicyEvent) -> bool:
-    """Published after what it reverses was; a whole day counts by its end."""
+    """Published after what it reverses was, or so shortly before that the order is unsure."""
+    return _told_by(signal) >= _first_told(event) - _UNORDERED
+
+
+def _told_by(signal: PolicySignal) -> datetime:
+    """When it was published at the latest: a whole day counts by its end."""
     published = signal.item.published
-    at = published.end if published and published.precision != "second" else likeness.told_at(signal)
-    return at >= _first_told(event) - _UNORDERED
+    return published.end if published and published.precision != "second" else likeness.told_at(signal)
 
 
 def _confirms(other: PolicySignal, event: PolicyEvent) -> bool:

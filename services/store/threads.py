@@ -203,6 +203,13 @@ def events_by_id(db: Connection, ids: Iterable[str]) -> list[PolicyEvent]:
     return [PolicyEvent.model_validate_json(text) for text in db.execute(sa.select(events.c.event).where(events.c.id.in_(list(ids)))).scalars()]
 
 
+def signals_of(db: Connection, items: Iterable[str]) -> list[PolicySignal]:
+    """The verdicts that stand on these items."""
+    wanted = list(items)
+    rows = db.execute(sa.select(verdicts.c.verdict).where(verdicts.c.item_id.in_(wanted))) if wanted else ()
+    return [PolicySignal.model_validate_json(text) for (text,) in rows]
+
+
 def held_signals(db: Connection, keys: Iterable[str]) -> list[PolicySignal]:
     """Signals that are held back and wait for any of these keys."""
     waiting = sa.select(held_keys.c.item_id).where(held_keys.c.key.in_(list(keys)))

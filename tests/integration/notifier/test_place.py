@@ -1,71 +1,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import count
 
 import pytest
 
 from schemas.events.base import Moment
-from schemas.events.event import PolicyEvent
 from schemas.events.signal import PolicySignal
 from schemas.topics import POLICY_EVENTS, POLICY_SIGNALS
 from services.notifier.outbox import Relay
 from services.notifier.place import OUTCOMES, Placer, UlidMint
-from services.runtime import codec
-from services.runtime.broker import Record
 from services.runtime.errors import Malformed, Unavailable
 from services.store import threads
 from services.store.engine import Store
-from services.store.wake import Waker
 from tests import make
 from tests.fakes import FakeBroker, FakeClock
+from tests.placing import Line, record
 
 HOUR = timedelta(hours=1)
-
-
-class Line:
-    """Placing and relaying on one store, with counted outcomes."""
-
-    def __init__(self, store: Store, clock: FakeClock, broker: FakeBroker) -> None:
-        self.store, self.clock, self.broker = store, clock, broker
-        self.outcomes: Counter[str] = Counter()
-        self.waker = Waker(store)
-        ids = count(1)
-        self.placer = Placer(
-            store,
-            clock,
-            self.waker,
-            headline=lambda facts: f"{facts.stage}: {facts.action}",
-            count=lambda outcome: self.outcomes.update([outcome]),
-            mint=lambda: f"event{next(ids)}",
-        )
-        self.relay = Relay(store, broker, clock, self.waker)
-
-    async def place(self, *signals: PolicySignal) -> None:
-        await self.placer.handle([record(signal) for signal in signals])
-
-    async def events(self) -> list[PolicyEvent]:
-        return sorted(await self.store.read(threads.list_events), key=lambda event: event.id)
-
-    async def kinds(self) -> list[str]:
-        return [alert.kind for alert in await self.store.read(lambda db: threads.unfanned_alerts(db, 100))]
-
-    async def relayed(self) -> list[PolicyEvent]:
-        while await self.relay.relay():
-            pass
-        return [codec.decode(each, PolicyEvent) async for each in self.broker.read(POLICY_EVENTS)]
 
 
 @pytest.fixture
 def line(store: Store) -> Line:
     return Line(store, FakeClock(), FakeBroker())
-
-
-def record(signal: PolicySignal, **headers: str) -> Record:
-    return codec.encode(POLICY_SIGNALS, signal, key=signal.item.id, id=signal.id, source="/chipwire/test", time=make.NOW, **headers)
 
 
 def told(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events.base import Moment
-from schemas.events.event import PolicyEvent
 from schemas.events.signal import ACTIONS, DIRECTIONS, STAGES, Company, FactDate, PolicySignal
 from services.notifier import keys, likeness, threads
-from services.notifier.threads import Advanced, Corrected, Held, Joined, Left, Opened, Placement, Reversed, Unplaced, Withdrawn
+from services.notifier.threads import Advanced, Corrected, Held, Joined, Left, Opened, Reversed, Unplaced, Withdrawn
 from tests import make
+from tests.placing import Desk
 
 APRIL_9 = datetime(2025, 4, 9, 21, 0, tzinfo=UTC)
 NVIDIA = (Company(id="NVIDIA", role="seller"),)
@@ -30,23 +29,6 @@ def told(outlet: str, at: datetime = APRIL_9, *, tier: int = 1, language: str = 
         "observed_at": at + timedelta(minutes=5),
     }
     return make.signal(make.item_header(**(defaults | {"language": language} | (item or {}))), **fields)
-
-
-class Desk:
-    """Places signals one after the other, and keeps the events."""
-
-    def __init__(self) -> None:
-        self.events: dict[str, PolicyEvent] = {}
-        self.held: list[PolicySignal] = []
-        self._ids = (f"event{number}" for number in itertools.count(1))
-
-    def place(self, signal: PolicySignal, now: datetime | None = None) -> Placement:
-        placement = threads.place(signal, list(self.events.values()), now or signal.item.observed_at, mint=lambda: next(self._ids), held=self.held)
-        if isinstance(placement, Held):
-            self.held.append(signal)
-        elif not isinstance(placement, Unplaced):
-            self.events[placement.event.id] = placement.event
-        return placement
 
 
 @pytest.fixture
