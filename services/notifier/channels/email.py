@@ -15,9 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.header import Header
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
-from email.utils import format_datetime
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
+from email.utils import format_datetime, formataddr, parseaddr
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -30,7 +31,7 @@ from services.notifier.render import one_line
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
 
-_POLICY = SMTP_POLICY.clone(cte_type="7bit")  # every server takes it, and no relay re-encodes it and breaks a signature
+_POLICY = compat32.clone(linesep="\r\n")
 
 
 _FROM_A_MACHINE = (("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"))
@@ -120,8 +121,8 @@ class EmailChannel:
 
 def compose(message: Message, head: Letterhead, *, now: datetime) -> bytes:
     """The mail. All mails about one event refer to the same id, so that mailboxes show them as one conversation (RFC 5322, 3.6.4); a digest stands alone."""
-    mail = EmailMessage(policy=_POLICY)
-    mail["From"] = head.sender
+    mail = MIMEMultipart("alternative")  # the older hand of the library too: the newer one parses each header anew, for half of the time a mail costs
+    mail["From"] = formataddr(parseaddr(head.sender))
     mail["To"] = message.address
     mail["Date"] = format_datetime(now)
     first = f"<{message.id}@{head.domain}>"
@@ -136,11 +137,16 @@ def compose(message: Message, head: Letterhead, *, now: datetime) -> bytes:
     banner = f"[{head.banner}]\n\n" if head.banner else ""
     bye = _UNSUBSCRIBE.get(message.language) or _UNSUBSCRIBE.get(message.language.partition("-")[0], "Unsubscribe")
     farewell = f"\n{bye}: {leave}\n" if leave else ""
-    mail.set_content(banner + harmless(message.text) + farewell, subtype="plain", charset="utf-8")
-    mail.add_alternative(html_of(message, footer=[(bye, leave)] if leave else [], banner=head.banner), subtype="html", charset="utf-8")
-    mail["Content-Language"] = message.language  # last: parts take such headers for themselves
+    mail.attach(_part(banner + harmless(message.text) + farewell, "plain"))
+    mail.attach(_part(html_of(message, footer=[(bye, leave)] if leave else [], banner=head.banner), "html"))
+    mail["Content-Language"] = message.language
     subject = one_line(message.subject)
-    return _subject(f"[{one_line(head.banner)}] {subject}" if head.banner else subject) + _list_headers(head, leave) + mail.as_bytes()
+    return _subject(f"[{one_line(head.banner)}] {subject}" if head.banner else subject) + _list_headers(head, leave) + mail.as_bytes(policy=_POLICY)
+
+
+def _part(text: str, subtype: str) -> MIMEText:
+    """Text in base64, which every server takes and no relay encodes anew, with the line ends of mail (RFC 2045, 6.8)."""
+    return MIMEText("\r\n".join(text.split("\n")), subtype, "utf-8")
 
 
 def _list_headers(head: Letterhead, leave: str) -> bytes:
