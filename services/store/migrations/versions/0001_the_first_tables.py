@@ -128,7 +128,7 @@ def upgrade() -> None:
         "destinations",
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="webhook, email, terminal or file"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="such as webhook or email"),
         sa.Column("address", sa.LargeBinary(), nullable=False, comment="encrypted"),
         sa.Column("secret", sa.LargeBinary(), nullable=True, comment="encrypted"),
         sa.Column("verified", sa.Boolean(), nullable=False, comment="its owner has shown that it is theirs, or an operator vouches for it"),
