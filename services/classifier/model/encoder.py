@@ -73,7 +73,7 @@ class Encoder:
         import numpy as np
 
         query, key, value = (self._linear(here, f"{layer}.{name}").reshape(len(here), HEADS, -1).transpose(1, 0, 2) for name in ("query", "key", "value"))
-        weights = query @ key.transpose(0, 2, 1) / np.sqrt(query.shape[-1])
+        weights = query @ key.transpose(0, 2, 1) / float(query.shape[-1]) ** 0.5
         weights = np.exp(weights - weights.max(axis=-1, keepdims=True))
         weights /= weights.sum(axis=-1, keepdims=True)
         return self._linear((weights @ value).transpose(1, 0, 2).reshape(here.shape), f"{layer}.attention")
