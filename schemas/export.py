@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from schemas.api.digest import WebhookDigest
 from schemas.api.push import PushAnswer, PushedItem, PushProblem
 from schemas.api.webhook import WebhookAlert
 from schemas.config.lexicon import LexiconFile
@@ -19,6 +20,7 @@ from schemas.config.rule import RuleFile
 from schemas.config.source import Source
 from schemas.config.subscriptions import Subscriptions
 from schemas.config.template import Template
+from schemas.config.vocabulary import VocabularyFile
 from schemas.events.event import PolicyEvent
 from schemas.events.news import NewsItem
 from schemas.events.signal import PolicySignal
@@ -30,6 +32,7 @@ CONTRACTS: Mapping[str, type[BaseModel]] = {
     "events/policy-signal.v1": PolicySignal,
     "events/policy-event.v1": PolicyEvent,
     "api/policy-alert.v1": WebhookAlert,
+    "api/policy-digest.v1": WebhookDigest,
     "api/pushed-item.v1": PushedItem,
     "api/push-answer.v1": PushAnswer,
     "api/push-problem.v1": PushProblem,
@@ -38,6 +41,7 @@ CONTRACTS: Mapping[str, type[BaseModel]] = {
     "config/lexicon.v1": LexiconFile,
     "config/subscriptions.v1": Subscriptions,
     "config/template.v1": Template,
+    "config/vocabulary.v1": VocabularyFile,
 }
 """File name to model. The names are public."""
 
@@ -47,6 +51,7 @@ HAND_WRITTEN: Mapping[str, str] = {
     "config/lexicon.v1": "docs/howto/lexicon.yaml",
     "config/subscriptions.v1": "docs/howto/subscriptions.yaml",
     "config/template.v1": "services/notifier/templates/en.yaml",
+    "config/vocabulary.v1": "services/notifier/vocabulary/products.yaml",
 }
 """Where the example of a hand-written file stands, with its comments."""
 

@@ -10,16 +10,23 @@ import sqlalchemy as sa
 
 from schemas.config.subscriptions import When
 from schemas.events.event import PolicyEvent
-from services.notifier.fanout import fan_out
-from services.store import accounts, delivery, secrets, threads
+from services.notifier.fanout import Audience, fan_out
+from services.notifier.names import load_names
+from services.notifier.pace import Pace
+from services.runtime.config_files import ConfigDir
+from services.store import accounts, delivery, journal, queue, secrets, threads
 from services.store.accounts import DestinationKey, WantedAccount, WantedDestination, WantedSubscription
-from services.store.delivery import Breaker, Claimed, Delivery, Result
+from services.store.delivery import Delivery
 from services.store.engine import Connection, insert
+from services.store.health import Breaker
+from services.store.journal import Result
+from services.store.queue import Claimed
 from tests import make
 
 CIPHER = secrets.cipher([secrets.new_key()])
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LONG_AGO = make.NOW - timedelta(days=100)
+NAMES = load_names(ConfigDir())
 LEASE = timedelta(seconds=90)
 DESK = "desk"
 
@@ -57,18 +64,20 @@ def raise_alert(db: Connection, event: PolicyEvent | None = None, *, kind: str =
 def fan_out_all(db: Connection, now: datetime = make.NOW, *, chunk: int = 1000) -> int:
     """Fans out whatever waits. Returns how many deliveries were made."""
     made = 0
-    while (fanned := fan_out(db, now, chunk=chunk)).goes_on:
+    audience = Audience(NAMES)
+    while (fanned := fan_out(db, now, audience, chunk=chunk)).goes_on:
         made += fanned.deliveries
     return made
 
 
-def claim(db: Connection, *, now: datetime, **fields: Any) -> list[Claimed]:
-    defaults: dict[str, Any] = {"token": "mine", "limit": 100, "per_destination": 100, "in_hand": {}, "lease": LEASE, "breaker": Breaker()}
-    return delivery.claim(db, now=now, **(defaults | fields))
+def claim(db: Connection, *, now: datetime, per_destination: int = 100, pace: Pace | None = None, **fields: Any) -> list[Claimed]:
+    offer = (pace or Pace(places=1000, per_destination=per_destination)).offer(0)
+    defaults: dict[str, Any] = {"token": "mine", "limit": 100, "late": 100, "offer": offer, "lease": LEASE, "breaker": Breaker()}
+    return queue.claim(db, now=now, **(defaults | fields))
 
 
-def journal(db: Connection, *results: Result, now: datetime) -> list[Result]:
-    return delivery.journal(db, results, now, Breaker())
+def write(db: Connection, *results: Result, now: datetime) -> list[Result]:
+    return journal.journal(db, results, now, Breaker())
 
 
 def sent(claimed: Claimed) -> Result:
@@ -90,7 +99,7 @@ def states(db: Connection) -> dict[tuple[str, str], str]:
 
 
 def attempts(db: Connection, delivery_id: str) -> list[tuple[int, str | None, str | None]]:
-    """Number, outcome and reason of every attempt of a delivery."""
+    """Number, outcome and reason of every attempt of a delivery that ended."""
     table = delivery.attempts
     rows = db.execute(sa.select(table.c.number, table.c.outcome, table.c.reason).where(table.c.delivery_id == delivery_id).order_by(table.c.number))
     return [tuple(row) for row in rows]

@@ -142,6 +142,11 @@ ROWS = (
                 [Query(f"topk(10, {rate('chipwire_classifier_rule_hits_total', 'rule, status')})", "{{rule}} ({{status}})")],
                 units.OpsPerSecond,
             ),
+            Chart(
+                "Rules taken out",
+                [Query("max by (rule, why) (chipwire_classifier_quarantined_rule)", "{{rule}}: {{why}}")],
+                about="A rule that failed or was slow judges no more until its file changes.",
+            ),
         ),
     ),
     Row(
@@ -157,6 +162,9 @@ ROWS = (
             Chart(
                 "Not sent on purpose",
                 [
+                    Query("sum(increase(chipwire_notifier_put_off_total[$__rate_interval]))", "put off: quiet hours, digests"),
+                    Query("sum(increase(chipwire_notifier_put_off_dropped_total[$__rate_interval]))", "put off and dropped"),
+                    Query("sum(increase(chipwire_notifier_digests_total[$__rate_interval]))", "digests"),
                     Query("sum(increase(chipwire_notifier_superseded_total[$__rate_interval]))", "superseded by a newer version"),
                     Query("sum(increase(chipwire_notifier_withheld_total[$__rate_interval]))", "withheld: destination switched off"),
                 ],
@@ -177,7 +185,8 @@ ROWS = (
                 "Queue",
                 [
                     Query("max(chipwire_notifier_queue_depth)", "waiting, later retries included"),
-                    Query("sum(chipwire_notifier_deliveries_in_flight)", "being sent"),
+                    Query("sum(chipwire_notifier_deliveries_in_flight)", "in hand"),
+                    Query("max(chipwire_notifier_brakes)", "brakes on"),
                     Query("sum(increase(chipwire_notifier_leases_expired_total[$__rate_interval]))", "leases expired"),
                 ],
             ),

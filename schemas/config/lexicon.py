@@ -13,15 +13,20 @@ Terms are written in natural spelling; case, accents in Arabic, full width and h
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from schemas.config.base import Config
 
 Term = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
 Terms = dict[str, tuple[Term, ...]]
 """Language (BCP 47, or `any` for names that every language spells alike) to terms."""
+
+
+SUBJECTS = frozenset({"subject", "chip_company"})
+"""Names of what says by itself that an item is of the topic: beside one, a product that looks like other things counts."""
 
 
 class Concept(Config):
@@ -58,11 +63,17 @@ class Company(Config):
 
     hq: str = Field(description="Where it is at home, ISO 3166-1 alpha-2.")
     tickers: tuple[str, ...] = ()
-    chip: bool = Field(default=True, description="Whether its name alone says that chips are the subject.")
+    chip: bool = Field(default=True, description="Whether its name alone says that chips are the subject: rules call it `chip_company` too.")
+    also: tuple[str, ...] = Field(default=(), description="Other names by which rules and gates call it: `drone_company`.")
     note: str | None = None
     terms: Terms
     weak: Terms = Field(default_factory=dict)
     exclude: Terms = Field(default_factory=dict)
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """What rules and gates may call it beside its id."""
+        return ("company", *(("chip_company",) if self.chip else ()), *self.also)
 
 
 class Person(Config):
@@ -100,9 +111,16 @@ class Signs(Config):
 
 
 class Gate(Config):
-    """The cheap first test: an item goes on when it has something of every group (concepts, kinds, `chip_company`). All else is "no"."""
+    """The cheap first test of a topic: an item goes on when it has something of every group (concepts, kinds, `chip_company`). All else is "no"."""
 
     groups: tuple[tuple[str, ...], ...] = Field(min_length=1)
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, Mapping | Gate) else value
+
+
+Gates = Annotated[tuple[Gate, ...], BeforeValidator(_listed, json_schema_input_type=Gate | tuple[Gate, ...])]
 
 
 class Sample(Config):
@@ -127,5 +145,5 @@ class LexiconFile(Config):
     instruments: dict[str, Instrument] = Field(default_factory=dict)
     signs: dict[str, Signs] = Field(default_factory=dict)
     masks: Terms = Field(default_factory=dict, description="Words that merely contain a country's sign: 日月光 is no Japan.")
-    gate: Gate | None = None
+    gates: Gates = Field(default=(), alias="gate", description="What this topic's items have; those of all files count, and one is enough.")
     samples: tuple[Sample, ...] = ()

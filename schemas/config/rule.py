@@ -16,12 +16,12 @@ rules:
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from schemas.config.base import Config
-from schemas.events.signal import Facts
+from schemas.config.facts import FactTest, StatedFacts
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
 Position = Literal["title", "opening", "lead"]
@@ -31,22 +31,41 @@ RuleStatus = Literal["shadow", "active", "retired"]
 GROUPS = ("all", "any", "none")
 SEEN = ("term", "phrase", "regex", "near")
 """Tests that see words of the item, and can be bound to a position."""
-TESTS = (*SEEN, "fact", "source", "language")
+TESTS = (*SEEN, "fact", "source", "language", "resembles")
 
 
 class Near(Config):
-    """Terms that stand close together, in any order."""
+    """Words that stand close together, in any order; the first of them is what a position binds."""
 
-    terms: tuple[Words, ...] = Field(min_length=2, description="Concepts or kinds of the lexicon.")
+    terms: tuple[Words, ...] = Field(default=(), description="Concepts or kinds of the lexicon.")
+    phrases: tuple[Words, ...] = Field(default=(), description="Words as a term of the lexicon is written, stars and all.")
     within: int = Field(default=12, ge=0, le=100, description="Most words between two of them; two Chinese or Japanese characters count as one word.")
     same_sentence: bool = True
+
+    @model_validator(mode="after")
+    def _has_two(self) -> Near:
+        if len(self.terms) + len(self.phrases) < 2:
+            raise ValueError("expected at least 2 terms or phrases that stand close together")
+        return self
 
 
 class SourceTest(Config):
     """What is known of the source. Every field that is given must fit."""
 
-    tier: tuple[int, ...] = ()
+    tier: tuple[Annotated[int, Field(ge=0, le=3)], ...] = ()
     id: tuple[str, ...] = ()
+    jurisdiction: tuple[Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")], ...] = Field(
+        default=(), description="ISO 3166 codes of the body, or of the outlet's seat."
+    )
+
+
+class Resembles(Config):
+    """What the item must be like, by the sentence encoder where one is installed. Without it the answer is unknown, and a rule that rests on it does not fire."""
+
+    texts: tuple[Annotated[str, StringConstraints(min_length=1, max_length=1_000)], ...] = Field(
+        min_length=1, max_length=20, description="One of them will do."
+    )
+    at_least: float = Field(default=0.8, ge=-1, le=1, description="Cosine of the two vectors.")
 
 
 class Condition(Config):
@@ -59,11 +78,10 @@ class Condition(Config):
     phrase: Words | None = Field(default=None, description="Words as a term of the lexicon is written, stars and all.")
     regex: Words | None = Field(default=None, description="RE2 over folded text (lower case, plain digits and quotes): linear time.")
     near: Near | None = None
-    fact: dict[str, str | int | tuple[str | int, ...]] | None = Field(
-        default=None, description="Name of a fact to its value, or to several of which one will do."
-    )
+    fact: FactTest | None = Field(default=None, description="Name of a fact to its value, or to several of which one will do.")
     source: SourceTest | None = None
     language: tuple[str, ...] | None = Field(default=None, description="Tags; `zh` stands for zh-Hans and zh-Hant.")
+    resembles: Resembles | None = None
     position: Position | None = Field(
         default=None,
         description="Where a term, phrase, regex or near must be seen: the title; its opening (at most five words before it); the lead, title and first two sentences.",
@@ -82,8 +100,6 @@ class Condition(Config):
             raise ValueError(f"expected groups ({', '.join(GROUPS)}) or one test ({', '.join(TESTS)}), found {', '.join(groups + tests) or 'nothing'}")
         if self.position and not (tests and tests[0] in SEEN):
             raise ValueError(f"position goes with {', '.join(SEEN)} only")
-        if self.fact is not None and (unknown := self.fact.keys() - Facts.model_fields.keys()):
-            raise ValueError(f"no such fact: {', '.join(sorted(unknown))}; expected one of {', '.join(Facts.model_fields)}")
         return self
 
 
@@ -108,20 +124,13 @@ class Rule(Config):
     severity: int | None = Field(default=None, ge=1, le=5)
     when: Condition
     verdict: Verdict | None = None
-    sets: dict[str, Any] = Field(default_factory=dict, description="Facts it states, as `PolicySignal.facts` has them.")
+    leans: Verdict | None = Field(
+        default=None, description="What it speaks for without settling it: the score weighs it. Where rules alone judge, they go by it."
+    )
+    sets: StatedFacts = Field(default=StatedFacts(), description="Facts it states, as `PolicySignal.facts` has them.")
     references: tuple[str, ...] = Field(default=(), description="Where the reason for it stands.")
     note: str | None = None
     examples: tuple[Example, ...] = ()
-
-    @model_validator(mode="after")
-    def _states_real_facts(self) -> Rule:
-        if unknown := self.sets.keys() - Facts.model_fields.keys():
-            raise ValueError(f"sets no such fact: {', '.join(sorted(unknown))}; expected some of {', '.join(Facts.model_fields)}")
-        try:
-            Facts.model_validate(self.sets)
-        except ValidationError as exc:
-            raise ValueError(f"sets {'.'.join(map(str, exc.errors()[0]['loc']))}: {exc.errors()[0]['msg']}") from exc
-        return self
 
 
 class RuleFile(Config):

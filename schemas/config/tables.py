@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from schemas.config.base import Config
-from schemas.events.signal import ACTIONS, COMPANY_ROLES, DIRECTIONS, STAGES
+from schemas.events.signal import ACTIONS, AMOUNT_KINDS, AMOUNT_SCOPES, COMPANY_ROLES, DATE_KINDS, DIRECTIONS, STAGES
 
 
 def _one_of(words: tuple[str, ...]) -> Any:
@@ -25,6 +25,9 @@ Action = Annotated[str, *_one_of(ACTIONS)]
 Direction = Annotated[str, *_one_of(DIRECTIONS)]
 Stage = Annotated[str, *_one_of(STAGES)]
 Role = Annotated[str, *_one_of(COMPANY_ROLES)]
+DateKind = Annotated[str, *_one_of(DATE_KINDS)]
+AmountKind = Annotated[str, *_one_of(AMOUNT_KINDS)]
+Scope = Annotated[str, *_one_of(AMOUNT_SCOPES)]
 
 
 class Outcome(Config):
@@ -65,6 +68,7 @@ class Changes(Config):
     issued: str = Field(description="Concept of names of rules that stand in the books: such a rule is no mere plan, whatever else the item tells.")
     only_planned: tuple[Action, ...] = Field(description="What a headline calls the end of a measure that was only planned: these become `shelve`.")
     plannable: tuple[str, ...] = Field(description="Verb classes whose tightening is undone when a plan for it is dropped.")
+    firm: tuple[str, ...] = Field(default=(), description="Verb classes whose outcome stands as it is; others are weighed with what else the item tells.")
     denied: tuple[str, ...] = Field(description="Verb classes that deny the tightening they govern: nothing changed.")
     late: float = Field(description="Taken off for a verb at the end of its sentence; at the start, where the verb comes last.")
     after: dict[str, float] = Field(description="Kind of cue -> taken off for a verb right behind it: after the ban of 2022, urges to lift.")
@@ -117,7 +121,14 @@ class Places(Config):
 
     target: Mark
     imposer: Mark
-    weights: dict[str, float] = Field(description="What each sign adds: agency, person, subject, named, marked, home, origin.")
+    via: Mark = Field(default_factory=lambda: Mark(), description="States that goods pass through.")
+    imposer_weights: dict[str, float] = Field(
+        description="What each sign adds: agency, person, acting (marked so), subject (before the verb), named, marked (as a target), adjective, first and title "
+        "(where it is named), home (of a firm), product (its maker's home), origin and destined (of the goods), buyer and seller (where purchases are barred)."
+    )
+    target_weights: dict[str, float] = Field(description="Likewise for the states that are hit.")
+    press: tuple[str, ...] = Field(default=(), description="Folded words right behind a name by which it only tells whose press speaks: 英媒.")
+    buyers: tuple[str, ...] = Field(default=(), description="States that bar purchases of their own firms.")
     articles: tuple[str, ...] = Field(description="Folded articles that may stand between a word and the name it marks.")
     joiners: tuple[str, ...] = Field(description="Folded words between two names that share a part: to China and Russia.")
     region: str = Field(description="Concept of words for states that are hit and not named: parts of the Middle East.")
@@ -156,10 +167,55 @@ class Severity(Config):
 
 
 class Dates(Config):
-    """How dates are written."""
+    """How dates are written, in folded words."""
 
-    months: dict[str, int] = Field(description="Folded name -> number of the month.")
-    kinds: dict[str, tuple[str, ...]] = Field(description="Kind of date -> folded words that stand just before or after it.")
+    months: dict[str, int] = Field(description="Name -> number of the month.")
+    weekdays: dict[str, int] = Field(description="Name -> 0 for Monday to 6.")
+    days: dict[str, int] = Field(description="Word -> days from that of publication: today, yesterday.")
+    next: tuple[str, ...] = Field(description="Words right before a weekday that put it into the future.")
+    next_after: tuple[str, ...] = Field(default=(), description="Likewise right behind it.")
+    last: tuple[str, ...] = Field(description="Words right before a weekday that put it into the past.")
+    last_after: tuple[str, ...] = Field(default=(), description="Likewise right behind it.")
+    in_month: tuple[str, ...] = Field(description="Words right before the name of a month that stands without day and year.")
+    kinds: dict[DateKind, tuple[str, ...]] = Field(description="Kind of date -> words beside it; the nearest decides.")
+    past: tuple[str, ...] = Field(default=(), description="Words of a sentence by which something took effect already.")
+    zones: dict[str, str] = Field(default={}, description="Imposer -> the IANA zone in which its dates are meant.")
+
+
+class Amounts(Config):
+    """How sums, shares and counts are written, in folded words, and what each is."""
+
+    currencies: dict[str, str] = Field(description="Sign or word -> ISO 4217.")
+    scales: dict[str, float] = Field(description="Word behind a number -> what it is multiplied by.")
+    percent: tuple[str, ...]
+    units: tuple[str, ...] = Field(description="What is counted: units, 片.")
+    kinds: dict[AmountKind, tuple[str, ...]] = Field(description="Kind of amount -> words of its sentence; the first kind that is found counts.")
+    shares: tuple[AmountKind, ...] = Field(description="Kinds that a share may have.")
+    sums: tuple[AmountKind, ...] = Field(description="Kinds that a sum may have.")
+    scopes: dict[Scope, tuple[str, ...]] = Field(description="What an amount is for -> words right beside it.")
+
+
+class Choice(Config):
+    """A line through signs for each label: the likeliest has the highest sum."""
+
+    start: dict[str, float] = Field(min_length=1, description="Label -> what it has before anything is seen.")
+    weights: dict[str, dict[str, float]] = Field(description="Sign -> label -> what seeing it adds; labels it leaves alone are left out.")
+
+    @model_validator(mode="after")
+    def _labels_are_known(self) -> Choice:
+        if unknown := {label for weights in self.weights.values() for label in weights} - self.start.keys():
+            raise ValueError(f"{', '.join(sorted(unknown))} has no start; expected one for each label")
+        return self
+
+
+class Choices(Config):
+    """What an item most likely tells where verb and object leave it open. Written by `python -m services.evaluation.choices`."""
+
+    change: Choice = Field(description="Labels are action/direction.")
+    stage: Choice
+    keep_direction: float = Field(description="The direction that verb and object give stands from this chance on.")
+    keep_action: float = Field(description="Likewise the action.")
+    keep_stage: float = Field(description="Likewise the stage that cues show.")
 
 
 class Feature(Config):
@@ -173,13 +229,9 @@ class Feature(Config):
 
 
 class Score(Config):
-    """A line through the features: the sum of weights, squashed to 0..1, and cut."""
+    """What the score looks at besides the features that the classifier computes; what each weighs, training finds."""
 
-    features: dict[str, Feature] = Field(description="Besides these there are those that the classifier computes: see `services/classifier/score.py`.")
-    intercept: float
-    weights: dict[str, float] = Field(description="Feature -> weight. A feature without one does not count.")
-    alert: float = Field(gt=0, lt=1, description="From this score on an item alerts.")
-    must: tuple[tuple[Feature, ...], ...] = Field(description="What an alert must have besides its score: one of each group.")
+    features: dict[str, Feature] = Field(description="Name -> where which concepts count. Others are computed: see `services/classifier/model/features.py`.")
     topic: tuple[Feature, ...] = Field(description="What an item must have to be context where it does not alert: a subject and a lever.")
 
 
@@ -194,4 +246,6 @@ class Tables(Config):
     companies: Companies
     severity: Severity
     dates: Dates
+    amounts: Amounts
+    choices: Choices
     score: Score

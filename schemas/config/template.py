@@ -3,10 +3,11 @@
 A sentence is put together from pieces, so that a stage can say that it is planned or has ended, and an unknown imposer makes it passive:
 
     frame  "{who} {verb} {object}{tail}"       by stage: done, planned, ended
-    verb   [drops, drop, dropped]              {verb} is the first or second form, as the subject asks; {base} the second; {third} the third
+    verb   [drops, drop, dropped]              {verb} is the first or second form, as the subject asks; {base} the fourth or else the second; {third} the third
     object "planned export curbs on {what}[ to {whom}]"
                                                a part in [brackets] is left out when what it names is unknown
     <a|b>                                      the first or second, as the subject asks: one or many in English, feminine or masculine in Arabic
+    {to} {origin}                              where it goes and where it comes from, with their prepositions: "in die USA", "aus China"
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def _uses_only(*names: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Piece = Annotated[str, _uses_only("what", "whom", "firms")]
+Piece = Annotated[str, _uses_only("what", "whom", "to", "origin", "firms")]
 FrameText = Annotated[str, _uses_only("who", "verb", "base", "third", "object", "tail")]
 
 
@@ -54,9 +55,9 @@ class Phrase(Config):
 
 
 class Sentence(Phrase):
-    """What one action says. `firms` is how it says it when companies are named."""
+    """What one action says. `firms` is how it says it when companies are named. A fourth form of the verb is {base}."""
 
-    verb: tuple[str, str, str]
+    verb: tuple[str, str, str] | tuple[str, str, str, str]
     firms: Phrase | None = None
 
 
@@ -76,10 +77,12 @@ class Stage(Config):
 
 
 class Place(Config):
-    """A country as the subject of a sentence, and anywhere else: "US", "the US"."""
+    """A country as the subject of a sentence, and anywhere else: "US", "the US". `to` and `origin` only where the language's rule does not hold."""
 
     name: str
     object: str
+    to: str | None = None
+    origin: str | None = None
 
 
 class Listing(Config):
@@ -97,13 +100,21 @@ class Kind(Config):
     notice: str = ""
 
 
+class DigestWords(Config):
+    """How a digest is announced."""
+
+    subject: Annotated[str, _uses_only("count", "headline")] = "Digest ({count}): {headline}"
+    intro: Annotated[str, _uses_only("count")] = "Alerts in this digest: {count}"
+    footer: str = "News monitoring by chipwire, not legal advice. Quotes are in the original language."
+
+
 class Template(Config):
     """All words of one language."""
 
     language: str = Field(description="BCP 47 tag, the file's name.")
     direction: Literal["ltr", "rtl"] = "ltr"
     agreement: Literal["number", "gender"] = Field(description="What <a|b> follows: one or many imposers, or the gender of the first.")
-    second_form: tuple[str, ...] = Field(default=(), description="With gender: the imposers that take the second form.")
+    second_form: tuple[str, ...] = Field(default=(), description="The imposers that take the second form: by gender, or plural by name.")
     contractions: dict[str, str] = Field(default={}, description="Letters that merge where pieces meet.")
 
     stages: dict[str, Stage]
@@ -112,6 +123,8 @@ class Template(Config):
     listing: Listing
     suffix: Annotated[str, _uses_only("firms")] = Field(description="Companies that the sentence itself does not name.")
 
+    towards: Annotated[str, _uses_only("place")] = Field(description="To a country: what {to} says.")
+    out_of: Annotated[str, _uses_only("place")] = Field(description="From a country: what {origin} says.")
     goods: str = Field(description="What the measure is about when no product is named.")
     products: dict[str, str]
     makers: dict[str, tuple[str, ...]] = Field(description="Whose products are called after their maker.")
@@ -131,6 +144,7 @@ class Template(Config):
     dates: dict[str, str]
     amounts: dict[str, Annotated[str, _uses_only("value", "currency", "percent")]]
     kinds: dict[str, Kind]
+    digest: DigestWords = Field(default=DigestWords(), description="In English unless it is said here.")
     everyone: str = Field(description="All destinations.")
     retaliation: str
     weight: Annotated[str, _uses_only("severity", "confidence")]

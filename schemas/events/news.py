@@ -16,6 +16,7 @@ class ItemHeader(Event):
     outlet: str | None = Field(default=None, description="Who published it, as people call them.")
     url: str | None = None
     tier: int = Field(default=2, description="0 gazette, agency page, filing; 1 leading agency or paper; 2 national or trade press; 3 aggregator, rewrite.")
+    jurisdiction: str | None = Field(default=None, description="ISO 3166 code of the body that published it, or of the outlet's seat.")
     language: str | None = Field(default=None, description="BCP 47 tag as the source says it, a hint only.")
     title: str | None = None
     published: Moment | None = Field(default=None, description="As the source says it.")

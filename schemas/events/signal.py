@@ -18,6 +18,13 @@ STAGES = (
 )  # fmt: skip
 COMPANY_ROLES = ("seller", "buyer", "maker", "listed", "licensee")
 DATE_KINDS = ("announced", "published", "effective", "compliance", "expires")
+AMOUNT_KINDS = ("charge", "fine", "revenue_share", "tariff_rate", "quota_units", "order_value", "other")
+AMOUNT_SCOPES = ("each", "total", "year", "quarter")
+TARGET_BASES = ("destination", "headquarters", "end_user", "end_use", "ownership")
+CONDITIONS = (
+    "share_of_sales", "independent_test", "approved_buyers", "civil_use_only", "purchase_quota", "case_by_case", "reporting_duty", "local_purchase",
+    "investment_pledge",
+)  # fmt: skip
 
 
 class Company(Event):
@@ -39,7 +46,8 @@ class Amount(Event):
 
     value: float
     currency: str | None = None
-    kind: str = Field(default="other", description="charge, fine, revenue_share, tariff_rate, quota_units or order_value.")
+    kind: str = Field(default="other", description=f"One of {', '.join(AMOUNT_KINDS)}. A share is in percent.")
+    scope: str | None = Field(default=None, description=f"What it is for: one of {', '.join(AMOUNT_SCOPES)}, or null where the item does not say.")
 
 
 class Facts(Event):
@@ -51,15 +59,19 @@ class Facts(Event):
     imposers: tuple[str, ...] = Field(default=(), description="ISO 3166-1 alpha-2 codes or EU, the leading one first.")
     agency: str | None = None
     targets: tuple[str, ...] = Field(default=(), description='ISO 3166-1 alpha-2 codes, "*" for all, or EAR groups such as "D:5".')
+    target_basis: str | None = Field(
+        default=None, description=f"By what it picks whom it hits: one of {', '.join(TARGET_BASES)}; null where the item does not say."
+    )
     via: tuple[str, ...] = Field(default=(), description="Transit or diversion states named.")
     products: tuple[str, ...] = ()
     companies: tuple[Company, ...] = ()
     instruments: tuple[str, ...] = Field(default=(), description="Legal ids such as 91 FR 1684 or MOFCOM 70/2025.")
     dates: tuple[FactDate, ...] = ()
     amounts: tuple[Amount, ...] = ()
-    conditions: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = Field(default=(), description=f"Terms on which trade is let through, of {', '.join(CONDITIONS)}.")
     motive: str | None = Field(default=None, description="retaliation, or null.")
     origin: str | None = Field(default=None, description="The outlet the item cites: forty rewrites of one report have one origin.")
+    no_comment: bool = Field(default=False, description="The item says that officials did not comment: nobody has confirmed it.")
     severity: int | None = Field(default=None, description="1 routine to 5 a main corridor opens or closes.")
     confidence: float | None = Field(default=None, description="0 to 1, capped by stage and tier.")
 

@@ -7,20 +7,22 @@ What decided is in the trace, so that metrics and explanations stay outside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from schemas.config.rule import Rule
 from schemas.config.tables import Score
 from schemas.events.news import NewsItem
 from schemas.events.signal import Evidence, Facts, LanguageGuess, RuleHit
-from services.classifier import conditions
-from services.classifier.document import Document, read
-from services.classifier.facts import Findings, find
+from services.classifier.facts import Findings, guessed
 from services.classifier.facts.quote import to_evidence
 from services.classifier.facts.severity import confidence
+from services.classifier.index import Waiting
+from services.classifier.model.features import features, is_seen
+from services.classifier.model.score import Scored
 from services.classifier.rules import Ruleset
-from services.classifier.score import features, is_seen, score
+from services.classifier.view import View
 
 NO_FACTS = Facts()
 UNKNOWN = LanguageGuess(tag="und", confidence=0.0)
@@ -47,59 +49,86 @@ class Verdict:
     facts: Facts = NO_FACTS
     evidence: tuple[Evidence, ...] = ()
     rules: tuple[RuleHit, ...] = ()
-    trace: Trace = Trace("gate: no subject with a lever")
+    trace: Trace = Trace("gate: not of the topic")
+
+
+NOTHING = Verdict("no", 0.0, UNKNOWN)
 
 
 def classify(item: NewsItem, ruleset: Ruleset) -> Verdict:
     """Judges one item from its title and text alone."""
-    sighting = ruleset.terms.look(item)
-    if not ruleset.terms.passes(sighting):
-        return Verdict("no", 0.0, UNKNOWN)
-    document = read(item, ruleset.terms, sighting)
-    found = find(document, ruleset.tables, ruleset.terms)
-    fired = [rule for rule in ruleset.rules if conditions.evaluate(rule.when, document, found.facts) is not None]
-    return _judge(document, found, fired, ruleset)
+    view = ruleset.view(item)
+    if not ruleset.terms.passes(view.sighting):
+        return _by_rules_alone(view, ruleset)
+    return _judge(view, fired_on(view, ruleset), ruleset)
 
 
-def _judge(document: Document, found: Findings, fired: Sequence[Rule], ruleset: Ruleset) -> Verdict:
-    item, table = document.item, ruleset.tables.score
-    scored = score(features(found, item.published.at.year if item.published else None, table), table)
-    active = [rule for rule in fired if rule.status == "active"]
-    verdict, decided = _decide(found, scored.score, active, table)
-    hits = tuple(RuleHit(id=rule.id, status=rule.status) for rule in fired)
+def fired_on(view: View, ruleset: Ruleset) -> list[Rule]:
+    """The rules that fire on an item which the gate lets through."""
+    return _fired(ruleset.index.candidates(view), view)
+
+
+def _fired(candidates: Iterable[Waiting], view: View) -> list[Rule]:
+    return [one.rule for one in candidates if one.test(view)]
+
+
+def _by_rules_alone(view: View, ruleset: Ruleset) -> Verdict:
+    """An item that the gate does not let through. Rules with words of their own may still make something of it; the score has no say."""
+    fired = _fired(ruleset.index.openers(view), view)
+    if any(rule.status == "active" and rule.verdict not in (None, "no") for rule in fired):
+        return _judge(view, fired, ruleset)
+    return Verdict("no", 0.0, UNKNOWN, rules=_hits(fired)) if fired else NOTHING
+
+
+def _hits(fired: Iterable[Rule]) -> tuple[RuleHit, ...]:
+    return tuple(_hit(rule.id, rule.status) for rule in fired)
+
+
+@lru_cache(maxsize=16_384)
+def _hit(rule: str, status: str) -> RuleHit:
+    return RuleHit(id=rule, status=status)
+
+
+def weighed(view: View, fired: Iterable[Rule], ruleset: Ruleset) -> dict[str, float]:
+    """What the score looks at."""
+    published = view.item.published
+    return features(view.found, published.at.year if published else None, (rule.id for rule in _active(fired)), ruleset.tables.score)
+
+
+def decide(view: View, fired: Sequence[Rule], scored: Scored, table: Score) -> tuple[str, str]:
+    """The verdict and what decided: a rule with a verdict, else the score."""
+    for verdict in CAUTIOUS_FIRST:
+        for rule in _active(fired):
+            if rule.verdict == verdict:
+                return verdict, f"rule {rule.id}"
+    said = f"score {scored.score:.2f} of {scored.by}"
+    if scored.alerts:
+        return "alert", f"{said} reaches {scored.alert}"
+    return "context" if all(is_seen(feature, view.found) for feature in table.topic) else "no", f"{said} below {scored.alert}"
+
+
+def _active(fired: Iterable[Rule]) -> list[Rule]:
+    return [rule for rule in fired if rule.status == "active"]
+
+
+def _judge(view: View, fired: Sequence[Rule], ruleset: Ruleset) -> Verdict:
+    item, document, found = view.item, view.document, view.found
+    scored = ruleset.model.score(weighed(view, fired, ruleset), item.title or "", item.text)
+    verdict, decided = decide(view, fired, scored, ruleset.tables.score)
+    hits = _hits(fired)
     trace = Trace(decided, scored.terms, _told(found))
     if verdict == "no":
         return Verdict("no", scored.score, document.language, rules=hits, trace=trace)
-    sure = max(scored.score, table.alert) if verdict == "alert" else scored.score
-    facts = _set(found.facts, active).model_copy(update={"confidence": confidence(sure, found.facts.stage or "", item.tier, ruleset.tables.stages)})
+    if verdict == "alert":
+        found = guessed(document, found, ruleset.tables, ruleset.terms)
+    sure = max(scored.score, scored.alert) if verdict == "alert" else scored.score
+    facts = _set(found.facts, _active(fired)).model_copy(update={"confidence": confidence(sure, found.facts.stage or "", item.tier, ruleset.tables.stages)})
     return Verdict(verdict, scored.score, document.language, facts, to_evidence(document, found.quotes), hits, trace)
-
-
-def _decide(found: Findings, reached: float, active: Sequence[Rule], table: Score) -> tuple[str, str]:
-    for verdict in CAUTIOUS_FIRST:
-        for rule in active:
-            if rule.verdict == verdict:
-                return verdict, f"rule {rule.id}"
-    return _by_score(found, reached, table)
-
-
-def _by_score(found: Findings, reached: float, table: Score) -> tuple[str, str]:
-    if reached < table.alert:
-        reason = f"score {reached:.2f} below {table.alert}"
-    elif found.change is None or not _may_alert(found, table):
-        reason = f"score {reached:.2f}, but the lead names no change of a lever on chips"
-    else:
-        return "alert", f"score {reached:.2f} reaches {table.alert}"
-    return "context" if all(is_seen(feature, found) for feature in table.topic) else "no", reason
-
-
-def _may_alert(found: Findings, table: Score) -> bool:
-    return all(any(is_seen(feature, found) for feature in group) for group in table.must)
 
 
 def _set(facts: Facts, active: Sequence[Rule]) -> Facts:
     """Facts that rules set; the first rule that sets one counts. Checked like any other facts."""
-    stated = {name: value for rule in reversed(active) for name, value in rule.sets.items()}
+    stated = {name: value for rule in reversed(active) for name, value in rule.sets.stated().items()}
     graver = max((rule.severity for rule in active if rule.severity is not None), default=None)
     if graver is not None:
         stated.setdefault("severity", max(graver, facts.severity or 1))

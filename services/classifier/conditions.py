@@ -1,46 +1,121 @@
-"""Whether a condition of a rule holds for a document, and what it saw. Pure: values in, a value out."""
+"""Whether a condition of a rule holds for an item, and what it saw. Pure: values in, a value out.
+
+Three answers (Kleene's logic): yes, no, and unknown where a model would have to look and none is there. `none` of an unknown is unknown; one "no"
+settles an `all` and one "yes" an `any` whatever is unknown beside them. A rule that ends unknown does not fire.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
-import re2
+from schemas.config.rule import GROUPS, Condition, Near, Position
+from services.classifier.document import Sentence
+from services.classifier.regex import compiled, literal_of
+from services.classifier.view import MOST_SEEN, Span, View
 
-from schemas.config.rule import GROUPS, Condition, Near
-from schemas.events.signal import Facts
-from services.classifier.document import Document
-from services.classifier.terms import Hit
-
-_NO_FACTS = Facts()
 _OPENING = 5
 """Words before what stands in the opening of a title."""
+_LEAD = 3
+"""Sentences of a lead, with the title."""
+_AT_AN_EDGE = re.compile(r"[\^$]|\\[AzB]|\(\?")
+"""What may match at the edge of a sentence and not in the middle of a text."""
+FIELDS = ("title", "text")
 _WIDE = re.compile("[\u2e80-\U0010ffff]")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
-    """Words that were seen, in folded offsets of a field."""
-
-    field: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A condition that holds, and the words it saw; none where it looks at no words."""
+    """Whether a condition holds, None for unknown, and the words it saw; none where it looks at no words."""
 
+    holds: bool | None
     spans: tuple[Span, ...] = ()
 
 
-def evaluate(condition: Condition, document: Document, facts: Facts = _NO_FACTS) -> Match | None:
-    """What the condition saw, or None where it does not hold."""
-    return _CHECKS[condition.test](condition, document, facts) if condition.test else _grouped(condition, document, facts)
+Test = Callable[[View], bool | None]
+"""A condition as a function: yes, no, or None for unknown."""
+
+_COSTS: Mapping[str, int] = {"near": 1, "regex": 2, "fact": 3, "resembles": 4}
+"""What is asked last. Words, source and language cost next to nothing."""
+
+YES, NO, UNKNOWN = Match(True), Match(False), Match(None)
+
+
+def evaluate(condition: Condition, view: View) -> Match:
+    """Whether the condition holds, and all that it saw."""
+    return _CHECKS[condition.test](condition, view) if condition.test else _grouped(condition, view)
+
+
+def as_test(condition: Condition) -> Test:
+    """The same as one function that answers and shows nothing. It asks what is cheap first, and stops at the part that settles it."""
+    if condition.phrase is not None and condition.position is None:
+        phrase = condition.phrase
+        return lambda view: view.has(phrase)
+    if condition.term is not None:
+        return partial(_has_term, condition.term, condition.position)
+    if condition.regex is not None:
+        return partial(_has_match, condition)
+    if condition.test:
+        check = _CHECKS[condition.test]
+        return lambda view: check(condition, view).holds
+    required, alternatives, refused = (_cheap_first(group) for group in (condition.all_of, condition.any_of, condition.none_of))
+
+    def answer(view: View) -> bool | None:
+        held = _all(required, view)
+        if held is not False and alternatives:
+            held = _and(held, _first(alternatives, view))
+        if held is not False and refused:
+            held = _and(held, _not(_first(refused, view)))
+        return held
+
+    return answer
+
+
+def _has_term(term: str, position: Position | None, view: View) -> bool:
+    hits = view.document.called.get(term)
+    if hits is None or position is None:
+        return hits is not None
+    return any(_in_position(position, view, hit.start, hit.sentence) for hit in hits)
+
+
+def _cheap_first(group: Iterable[Condition]) -> tuple[Test, ...]:
+    return tuple(map(as_test, sorted(group, key=_cost)))
+
+
+def _cost(condition: Condition) -> int:
+    return max((_COSTS.get(part.test or "", 0) for part in parts(condition)), default=0)
+
+
+def _all(tests: Iterable[Test], view: View) -> bool | None:
+    answer: bool | None = True
+    for test in tests:
+        held = test(view)
+        if held is False:
+            return False
+        answer = _and(answer, held)
+    return answer
+
+
+def _first(tests: Iterable[Test], view: View) -> bool | None:
+    answer: bool | None = False
+    for test in tests:
+        held = test(view)
+        if held:
+            return True
+        answer = None if held is None else answer
+    return answer
+
+
+def _and(one: bool | None, other: bool | None) -> bool | None:
+    return False if one is False or other is False else None if one is None or other is None else True
+
+
+def _not(one: bool | None) -> bool | None:
+    return None if one is None else not one
 
 
 def parts(condition: Condition) -> Iterator[Condition]:
@@ -50,89 +125,132 @@ def parts(condition: Condition) -> Iterator[Condition]:
         yield from chain.from_iterable(map(parts, getattr(condition, f"{group}_of")))
 
 
-def _grouped(condition: Condition, document: Document, facts: Facts) -> Match | None:
-    if any(evaluate(part, document, facts) is not None for part in condition.none_of):
-        return None
-    seen: list[Match] = []
+def _grouped(condition: Condition, view: View) -> Match:
+    unknown, spans = False, set[Span]()
+    for part in condition.none_of:
+        match = evaluate(part, view)
+        if match.holds:
+            return NO
+        unknown |= match.holds is None
     for part in condition.all_of:
-        match = evaluate(part, document, facts)
-        if match is None:
-            return None
-        seen.append(match)
+        match = evaluate(part, view)
+        if match.holds is False:
+            return NO
+        unknown |= match.holds is None
+        spans.update(match.spans)
     if condition.any_of:
-        matches = [match for part in condition.any_of if (match := evaluate(part, document, facts)) is not None]
-        if not matches:
-            return None
-        seen += matches
-    return Match(tuple(sorted({span for match in seen for span in match.spans})))
+        match = _any(condition.any_of, view)
+        if match.holds is False:
+            return NO
+        unknown |= match.holds is None
+        spans.update(match.spans)
+    return UNKNOWN if unknown else Match(True, tuple(sorted(spans)))
 
 
-def _term(condition: Condition, document: Document, _: Facts) -> Match | None:
-    return _seen(condition, document, document.called.get(condition.term or "", ()))
+def _any(alternatives: Iterable[Condition], view: View) -> Match:
+    matches = [evaluate(part, view) for part in alternatives]
+    if any(match.holds for match in matches):
+        return Match(True, tuple(chain.from_iterable(match.spans for match in matches if match.holds)))
+    return UNKNOWN if any(match.holds is None for match in matches) else NO
 
 
-def _phrase(condition: Condition, document: Document, _: Facts) -> Match | None:
-    return _seen(condition, document, document.called.get(f"phrase:{condition.phrase}", ()))
+def _term(condition: Condition, view: View) -> Match:
+    hits = view.document.called.get(condition.term or "", ())
+    return _seen(span for span, sentence in _places(hits) if _in_position(condition.position, view, span.start, sentence))
 
 
-def _seen(condition: Condition, document: Document, hits: Sequence[Hit]) -> Match | None:
-    if not hits:
-        return None
-    spans = {Span(hit.field, hit.start, hit.end) for hit in hits if _in_position(condition, document, hit.sentence, hit.start)}
-    return Match(tuple(sorted(spans))) if spans else None
+def _phrase(condition: Condition, view: View) -> Match:
+    spans = view.phrase(condition.phrase or "")
+    if condition.position is not None and spans:
+        spans = tuple(span for span in spans if _in_position(condition.position, view, span.start, view.sentence_at(span)))
+    return Match(True, spans) if spans else NO
 
 
-def _in_position(condition: Condition, document: Document, sentence: int, start: int) -> bool:
-    if condition.position is None:
+def _seen(spans: Iterable[Span]) -> Match:
+    seen = tuple(sorted(set(spans)))
+    return Match(True, seen) if seen else NO
+
+
+def _places(hits: Iterable[Any]) -> Iterator[tuple[Span, int]]:
+    return ((Span(hit.field, hit.start, hit.end), hit.sentence) for hit in hits)
+
+
+def _in_position(position: Position | None, view: View, start: int, sentence: int) -> bool:
+    """Whether what starts there, in that sentence, stands in the position."""
+    title = view.sighting.title
+    if position is None:
         return True
-    if condition.position == "lead":
-        return sentence < (2 if document.title is None else 3)
-    if document.title is None or sentence > 0:
+    if position == "lead":
+        return sentence < (_LEAD - 1 if title is None else _LEAD)
+    if title is None or sentence > 0:
         return False
-    return condition.position == "title" or _count_words(document.title.text[:start]) <= _OPENING
+    return position == "title" or _count_words(title.text[:start]) <= _OPENING
 
 
-def _regex(condition: Condition, document: Document, _: Facts) -> Match | None:
-    pattern = _compiled(condition.regex or "")
-    spans = [
-        Span(sentence.field, start, sentence.start + found.end())
-        for sentence in document.sentences
-        for found in pattern.finditer(document.words(sentence))
-        if _in_position(condition, document, sentence.index, start := sentence.start + found.start())
-    ]
-    return Match(tuple(spans)) if spans else None
+def _regex(condition: Condition, view: View) -> Match:
+    pattern = compiled(condition.regex or "")
+    spans: list[Span] = []
+    for sentence in _worth_a_look(condition, view):
+        words = view.text(sentence.field)[sentence.start : sentence.end]
+        found = (Span(sentence.field, sentence.start + one.start(), sentence.start + one.end()) for one in islice(pattern.finditer(words), MOST_SEEN))
+        spans += [span for span in found if _in_position(condition.position, view, span.start, sentence.index)]
+        if len(spans) >= MOST_SEEN:
+            break
+    return _seen(spans)
 
 
-@lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re2._Regexp:
-    return re2.compile(pattern)
+def _has_match(condition: Condition, view: View) -> bool:
+    if condition.position == "opening":
+        return bool(_regex(condition, view).holds)
+    pattern = compiled(condition.regex or "")
+    return any(pattern.search(view.text(one.field)[one.start : one.end]) for one in _worth_a_look(condition, view))
 
 
-def _near(condition: Condition, document: Document, _: Facts) -> Match | None:
+def _worth_a_look(condition: Condition, view: View) -> Sequence[Sentence]:
+    """The sentences in which a pattern may match: those of its position, if the literal that it needs is there at all."""
+    pattern, literal = condition.regex or "", literal_of(condition.regex or "")
+    if literal is not None and literal not in view.sighting.flat:
+        return ()
+    sentences = [one for one in view.sentences[:_LEAD] if _in_position(condition.position, view, 0, one.index)] if condition.position else view.sentences
+    if len(sentences) > _LEAD and _AT_AN_EDGE.search(pattern) is None and not any(compiled(pattern).search(view.text(field)) for field in FIELDS):
+        return ()
+    return sentences
+
+
+def _near(condition: Condition, view: View) -> Match:
     near = condition.near
     assert near is not None  # noqa: S101 evaluate looked
-    for anchor in document.called.get(near.terms[0], ()):
-        if _in_position(condition, document, anchor.sentence, anchor.start):
-            others = [_closest(term, anchor, near, document) for term in near.terms[1:]]
-            found = [hit for hit in others if hit is not None]
+    anchors, *others = _groups(near, view)
+    if not all(others):
+        return NO
+    for anchor, sentence in anchors[:MOST_SEEN]:
+        if _in_position(condition.position, view, anchor.start, sentence):
+            closest = [_closest(anchor, sentence, group, near, view) for group in others]
+            found = [span for span in closest if span is not None]
             if len(found) == len(others):
-                return Match(tuple(sorted({Span(hit.field, hit.start, hit.end) for hit in (anchor, *found)})))
-    return None
+                return _seen([anchor, *found])
+    return NO
 
 
-def _closest(term: str, anchor: Hit, near: Near, document: Document) -> Hit | None:
+def _groups(near: Near, view: View) -> list[tuple[tuple[Span, int], ...]]:
+    """For each of its words, where they stand and in which sentence."""
+    terms = [tuple(_places(view.document.called.get(name, ()))) for name in near.terms]
+    return terms + [tuple((span, view.sentence_at(span)) for span in view.phrase(phrase)) for phrase in near.phrases]
+
+
+def _closest(anchor: Span, sentence: int, others: Sequence[tuple[Span, int]], near: Near, view: View) -> Span | None:
     candidates = [
-        (distance, hit)
-        for hit in document.called.get(term, ())
-        if hit.field == anchor.field and (hit.sentence == anchor.sentence or not near.same_sentence)
-        if (distance := _words_between(anchor, hit, document)) <= near.within
+        (distance, span)
+        for span, other in others[:MOST_SEEN]
+        if span.field == anchor.field and (other == sentence or not near.same_sentence)
+        if (distance := _words_between(anchor, span, view)) <= near.within
     ]
     return min(candidates, key=lambda pair: pair[0])[1] if candidates else None
 
 
-def _words_between(one: Hit, other: Hit, document: Document) -> int:
-    first, second = sorted((one, other), key=lambda hit: hit.start)
-    return _count_words(document.folded(one.field).text[first.end : second.start])
+def _words_between(one: Span, other: Span, view: View) -> int:
+    first, second = sorted((one, other), key=lambda span: span.start)
+    return _count_words(view.text(one.field)[first.end : second.start])
 
 
 def _count_words(folded: str) -> int:
@@ -140,29 +258,37 @@ def _count_words(folded: str) -> int:
     return len(_WIDE.sub(" ", folded).split()) + len(_WIDE.findall(folded)) // 2
 
 
-def _fact(condition: Condition, _: Document, facts: Facts) -> Match | None:
-    return Match() if all(_fits(getattr(facts, name), wanted) for name, wanted in (condition.fact or {}).items()) else None
+def _fact(condition: Condition, view: View) -> Match:
+    assert condition.fact is not None  # noqa: S101 evaluate looked
+    return YES if all(_fits(getattr(view.facts, name), wanted) for name, wanted in condition.fact.wanted().items()) else NO
 
 
-def _fits(found: Any, wanted: Any) -> bool:
-    """Whether a fact has a value, or one of several, that is wanted. Companies go by their id."""
+def _fits(found: Any, wanted: Sequence[Any]) -> bool:
+    """Whether a fact has a value that is wanted. Companies go by their id."""
     values = found if isinstance(found, tuple) else (found,)
-    return not {getattr(value, "id", value) for value in values}.isdisjoint(wanted if isinstance(wanted, tuple) else (wanted,))
+    return not {getattr(value, "id", value) for value in values}.isdisjoint(wanted)
 
 
-def _source(condition: Condition, document: Document, _: Facts) -> Match | None:
-    wanted, item = condition.source, document.item
+def _source(condition: Condition, view: View) -> Match:
+    wanted, item = condition.source, view.item
     assert wanted is not None  # noqa: S101 evaluate looked
-    fits = (not wanted.tier or item.tier in wanted.tier) and (not wanted.id or item.source in wanted.id)
-    return Match() if fits else None
+    pairs = ((wanted.tier, item.tier), (wanted.id, item.source), (wanted.jurisdiction, item.jurisdiction))
+    return YES if all(not allowed or value in allowed for allowed, value in pairs) else NO
 
 
-def _language(condition: Condition, document: Document, _: Facts) -> Match | None:
-    tag = document.language.tag
-    return Match() if tag in (condition.language or ()) or tag.split("-")[0] in (condition.language or ()) else None
+def _language(condition: Condition, view: View) -> Match:
+    tag, wanted = view.document.language.tag, condition.language or ()
+    return YES if tag in wanted or tag.split("-")[0] in wanted else NO
 
 
-_CHECKS: Mapping[str, Callable[[Condition, Document, Facts], Match | None]] = {
+def _resembles(condition: Condition, view: View) -> Match:
+    wanted = condition.resembles
+    assert wanted is not None  # noqa: S101 evaluate looked
+    likeness = view.likeness(wanted.texts)
+    return UNKNOWN if likeness is None else YES if likeness >= wanted.at_least else NO
+
+
+_CHECKS: Mapping[str, Callable[[Condition, View], Match]] = {
     "term": _term,
     "phrase": _phrase,
     "regex": _regex,
@@ -170,4 +296,5 @@ _CHECKS: Mapping[str, Callable[[Condition, Document, Facts], Match | None]] = {
     "fact": _fact,
     "source": _source,
     "language": _language,
+    "resembles": _resembles,
 }

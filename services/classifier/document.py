@@ -41,7 +41,7 @@ class Document:
     hits: tuple[Hit, ...]
     language: LanguageGuess
     called: Mapping[str, Sequence[Hit]]
-    """The hits by what a rule may call them: their concept, their kind, `chip_company`."""
+    """The hits by what a rule may call them: their concept, their kind and what else the lexicon says."""
 
     def folded(self, field: str) -> Folded:
         """The field by its name, `title` or `text`."""
@@ -56,11 +56,11 @@ class Document:
         return self.folded(sentence.field).text[sentence.start : sentence.end]
 
 
-def read(item: NewsItem, terms: Terms, sighting: Sighting | None = None) -> Document:
-    """Reads the item. `sighting` is what the gate has already looked at, if it has."""
+def read(item: NewsItem, terms: Terms, sighting: Sighting | None = None, sentences: tuple[Sentence, ...] | None = None) -> Document:
+    """Reads the item. `sighting` is what the gate has already looked at, if it has, and `sentences` are those of the sighting."""
     seen = sighting or terms.look(item)
     guess = language.guess(f"{item.title or ''} {item.text[:1000]}", item.language)
-    sentences = _sentences(seen)
+    sentences = sentences_of(seen) if sentences is None else sentences
     hits = terms.find(seen, guess, [_place(seen, sentence) for sentence in sentences])
     return Document(item, seen.title, seen.text, sentences, hits, guess, _called(hits, terms))
 
@@ -84,7 +84,8 @@ def _place(seen: Sighting, sentence: Sentence) -> int:
     return sentence.start if sentence.field == "title" else sentence.start + seen.offset
 
 
-def _sentences(seen: Sighting) -> tuple[Sentence, ...]:
+def sentences_of(seen: Sighting) -> tuple[Sentence, ...]:
+    """The title and the sentences of the text."""
     spans = [("title", 0, len(seen.title.text))] if seen.title is not None else []
     spans += [("text", start, end) for start, end in split(seen.text.text)]
     return tuple(Sentence(field, start, end, index) for index, (field, start, end) in enumerate(spans))

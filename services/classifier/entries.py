@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,11 +76,11 @@ def _only_in(spelling: Spelling, languages: set[str], kind: str) -> frozenset[st
 
 
 def names_of(lexicon: LexiconFile) -> Mapping[str, frozenset[str]]:
-    """What a rule or the gate may call each concept: its id, its kind, and `chip_company` where the name alone says chips."""
+    """What a rule or the gate may call each concept: its id, its kind, and for a company what else the lexicon says."""
     names = {key: frozenset({key, concept.kind}) for key, concept in lexicon.concepts.items()}
     for kind, things in (("country", lexicon.countries), ("agency", lexicon.agencies), ("person", lexicon.persons), ("product", lexicon.products)):
         names |= {key: frozenset({key, kind}) for key in things}
-    return names | {key: frozenset({key, "company", *(("chip_company",) if company.chip else ())}) for key, company in lexicon.companies.items()}
+    return names | {key: frozenset({key, *company.called}) for key, company in lexicon.companies.items()}
 
 
 def merge(files: Iterable[LexiconFile]) -> LexiconFile:
@@ -89,10 +89,8 @@ def merge(files: Iterable[LexiconFile]) -> LexiconFile:
     merged: dict[str, Any] = {}
     for name, field in LexiconFile.model_fields.items():
         values = [getattr(part, name) for part in parts if getattr(part, name)]
-        if name == "samples":
-            merged[name] = tuple(sample for value in values for sample in value)
-        elif field.default is None:
-            merged[name] = _only(name, values)
+        if field.default == ():
+            merged[name] = tuple(one for value in values for one in value)
         else:
             merged[name] = _together(name, values)
     ids = Counter(key for name in _WITH_IDS for key in merged[name])
@@ -108,9 +106,3 @@ def _together(name: str, values: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"lexicon: {name}: {', '.join(sorted(twice))} stands in two files; expected it in one")
         together |= value
     return together
-
-
-def _only(name: str, values: Sequence[Any]) -> Any:
-    if len(values) > 1:
-        raise ValueError(f"lexicon: {name} stands in {len(values)} files; expected it in one")
-    return values[0] if values else None

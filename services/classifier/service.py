@@ -32,7 +32,9 @@ def build(
 ) -> Service:
     """The service. Raises Misconfigured with every problem of lexicon, rules and tables."""
     metrics = ClassifierMetrics(registry)
-    judge = Judge(load_ruleset(config, now=clock.now()), clock=clock, metrics=metrics, turn=settings.turn)
+    judge = Judge(
+        load_ruleset(config, now=clock.now(), encoder=settings.encoder), clock=clock, metrics=metrics, turn=settings.turn, rule_limit=settings.rule_limit
+    )
     worker = Worker(
         name="classifier",
         topics=[NEWS_ITEMS],
@@ -46,13 +48,13 @@ def build(
 
     async def read_again() -> PutIntoUse:
         try:
-            ruleset = await asyncio.to_thread(load_ruleset, config, now=clock.now())
+            ruleset = await asyncio.to_thread(load_ruleset, config, now=clock.now(), encoder=settings.encoder)
         except Misconfigured:
             metrics.reloads["refused"].inc()
             raise
 
         async def put_into_use() -> None:
-            changed = ruleset.hash != judge.ruleset.hash
+            changed = ruleset.origin != judge.ruleset.origin
             metrics.reloads["loaded" if changed else "unchanged"].inc()
             if changed:
                 judge.use(ruleset)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
 from services.classifier.fold import fold
 
@@ -34,22 +34,33 @@ class Spelling:
     article: bool = False
     exact: str | None = None
     name: bool = False
+    plain: bool = field(init=False, compare=False)
+    """Nothing but whole words of a script that keeps them apart: the common case, and a short test."""
+
+    def __post_init__(self) -> None:
+        plain = self.starts and self.ends and self.rest is None and not (self.article or self.name)
+        object.__setattr__(self, "plain", plain and _is_plain(self.literal[0]) and _is_plain(self.literal[-1]))
 
     def fit(self, flat: str, start: int, end: int) -> tuple[int, int] | None:
         """The span of the term that was sighted at `flat[start:end]`, whole words where it has stars, or None when its edges do not fit."""
+        if self.plain:
+            apart = (not start or flat[start - 1] == " " or not is_letter(flat[start - 1])) and (
+                end == len(flat) or flat[end] == " " or not is_letter(flat[end])
+            )
+            return (start, end) if apart else None
         if self.rest is not None:
             found = _compiled(self.rest).match(flat, start)
             if found is None:
                 return None
             end = found.end()
         if self.starts:
-            if start and not self._starts_at(flat, start):
+            if start and (flat[start - 1] != " " or self.article) and not self._starts_at(flat, start):
                 return None
         else:
             start = word_start(flat, start) if is_letter(flat[start]) else start
         if not self.ends:
             return start, word_end(flat, end) if is_letter(flat[end - 1]) else end
-        return (start, end) if end == len(flat) or self._ends_at(flat, end) else None
+        return (start, end) if end == len(flat) or flat[end] == " " or self._ends_at(flat, end) else None
 
     def _starts_at(self, flat: str, start: int) -> bool:
         first, before = flat[start], flat[start - 1]
@@ -89,15 +100,18 @@ def flatten(folded: str) -> str:
     return folded.replace("-", " ").replace("\n", " ")
 
 
-def spellings(term: str, language: str, *, name: bool = False) -> Iterator[Spelling]:
-    """All the ways that a term of a lexicon file is written. `name` allows the bare genitive. Raises ValueError for a term that starts with no letters."""
+@lru_cache(maxsize=200_000)
+def spellings(term: str, language: str, *, name: bool = False) -> tuple[Spelling, ...]:
+    """All the ways that a term of a lexicon file is written. `name` allows the bare genitive. Raises ValueError for a term that starts with no letters.
+
+    They are kept: a reload changes few of them.
+    """
     exact = term[1:] if term.startswith("=") else None
     written = term if exact is None else exact
     folded = flatten(fold(written.removeprefix("*-")).text).strip()  # what stands before a hyphen is a word of its own
     if not folded.split(" ")[0].strip("*"):
         raise ValueError(f"the term {term!r} ({language}) does not start with letters")
-    for variant in dict.fromkeys((folded, *_variants(folded, language))):
-        yield _spelling(variant, exact, name)
+    return tuple(_spelling(variant, exact, name) for variant in dict.fromkeys((folded, *_variants(folded, language))))
 
 
 def _variants(folded: str, language: str) -> Iterator[str]:
@@ -152,6 +166,10 @@ def _arabic(folded: str, exact: str | None) -> Spelling:
         bare = word.removeprefix("ال") if len(word) >= 5 else word
         rest += " (?:ال)?" + re.escape(bare).replace(r"\*", r"\w*")
     return Spelling(literal, ends=not folded.endswith("*"), rest=rest, article=article, exact=exact)
+
+
+def _is_plain(char: str) -> bool:
+    return is_letter(char) and not is_arabic(char)
 
 
 def is_letter(char: str) -> bool:

@@ -1,6 +1,6 @@
 """Finds the words of the lexicon in an item: one pass over the text for all of them, then the checks at their edges.
 
-look     fold title and text, one pass of the automaton       -> Sighting   (all that the gate needs)
+look     fold title and text, one pass of the automaton       -> Sighting   (all that the gate needs, and which rules wait for something in it)
 find     edges, language, exclusions, names inside names      -> Hits
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick, Implementation
 
-from schemas.config.lexicon import LexiconFile
+from schemas.config.lexicon import SUBJECTS, LexiconFile
 from schemas.events.news import NewsItem
 from schemas.events.signal import LanguageGuess
 from services.classifier.entries import Entry, entries_of, names_of
@@ -21,7 +21,7 @@ from services.classifier.fold import Folded, fold
 from services.classifier.gate import Gate
 from services.classifier.instruments import Instruments
 from services.classifier.meant import Candidate, meant, meant_signs
-from services.classifier.spelling import Spelling, flatten, spellings
+from services.classifier.spelling import Spelling, flatten
 
 MOST_CHARACTERS = 12_000
 """What is read of a title or a text: news says what is new at its beginning, and a hostile text must not cost more than a long one."""
@@ -61,33 +61,48 @@ class Sighting:
     flat: str
     offset: int
     literals: Sequence[tuple[int, int, int]]
+    """Number, start and end of each."""
+
+    def places(self, spelling: Spelling) -> Iterator[tuple[int, int]]:
+        """Where a term of one spelling stands on the flat text."""
+        flat, literal = self.flat, spelling.literal
+        at = flat.find(literal)
+        while at >= 0:
+            span = spelling.fit(flat, at, at + len(literal))
+            if span is not None and (spelling.exact is None or _as_spelled(self, *span, spelling.exact)):
+                yield span
+            at = flat.find(literal, at + 1)
+
+    def field(self, start: int) -> tuple[str, int]:
+        """The field in which a place of the flat text lies, and where that field begins."""
+        return ("title", 0) if start < self.offset else ("text", self.offset)
 
 
 class Terms:
     """All terms of a lexicon, ready to be found. Immutable once built, and shared by threads."""
 
-    def __init__(self, lexicon: LexiconFile, entries: Iterable[Entry], openers: Collection[str], instruments: Instruments) -> None:
+    def __init__(self, lexicon: LexiconFile, entries: Iterable[Entry], watched: Iterable[str], instruments: Instruments) -> None:
         by_literal: dict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
             by_literal[entry.spelling.literal].append(entry)
+        for literal in watched:
+            by_literal[literal]  # found with the others, and a term of nothing
         self.lexicon = lexicon
         self.names = names_of(lexicon)
+        self.numbers = {literal: number for number, literal in enumerate(by_literal)}
+        """Every literal to its number in a sighting."""
         self._entries = [tuple(same) for same in by_literal.values()]
         self._automaton = AhoCorasick(list(by_literal), store_patterns=False, implementation=Implementation.ContiguousNFA)
-        self._gate = Gate(lexicon, openers, self.names, self._entries)
+        self._gate = Gate(lexicon, self.names, self._entries)
         self._instruments = instruments
         self._ambiguous = frozenset(key for key, product in lexicon.products.items() if product.ambiguous)
 
     @classmethod
-    def build(cls, lexicon: LexiconFile, phrases: Iterable[str] = (), openers: Collection[str] = ()) -> Terms:
-        """Compiles the lexicon. `phrases` are what rules look for: each is a concept of its own, of kind `phrase`; `openers` are those that open the gate."""
+    def build(cls, lexicon: LexiconFile, watched: Iterable[str] = ()) -> Terms:
+        """Compiles the lexicon. `watched` are further literals of flat text, for which rules wait. Raises ValueError for what cannot be looked for."""
         instruments = Instruments.build(lexicon.instruments)
-        entries = [
-            *entries_of(lexicon),
-            *(Entry(f"phrase:{phrase}", "phrase", spelling) for phrase in sorted(set(phrases)) for spelling in spellings(phrase, "any")),
-            *(Entry(literal, "instrument", Spelling(literal, starts=False, ends=False), role="instrument") for literal in instruments.literals),
-        ]
-        return cls(lexicon, entries, openers, instruments)
+        legal = (Entry(literal, "instrument", Spelling(literal, starts=False, ends=False), role="instrument") for literal in instruments.literals)
+        return cls(lexicon, [*entries_of(lexicon), *legal], sorted(watched), instruments)
 
     def look(self, item: NewsItem) -> Sighting:
         """Folds the item and sees which literals are in it."""
@@ -110,7 +125,7 @@ class Terms:
         hits = [_hit(one, sighting, starts) for one in kept]
         hits += self._legal_ids(sighting, starts)
         hits = _supported(hits, {one.entry.concept for one in found if one.entry.role == "exclude"})
-        if not any(hit.kind == "subject" or "chip_company" in self.names.get(hit.concept, ()) for hit in hits):
+        if self._ambiguous and all(SUBJECTS.isdisjoint(self.names.get(hit.concept, ())) for hit in hits):
             hits = [hit for hit in hits if hit.concept not in self._ambiguous]
         return tuple(sorted(hits, key=lambda hit: (hit.sentence, hit.start, -hit.end, hit.concept))[:MOST_HITS])
 
@@ -165,6 +180,6 @@ def _supported(hits: list[Hit], otherwise: Collection[str]) -> list[Hit]:
 
 
 def _hit(one: Candidate, sighting: Sighting, starts: Sequence[int]) -> Hit:
-    field, offset = ("text", sighting.offset) if one.start >= sighting.offset else ("title", 0)
+    field, offset = sighting.field(one.start)
     sentence = max(0, bisect_right(starts, one.start) - 1)
     return Hit(one.entry.concept, one.entry.kind, field, one.start - offset, one.end - offset, sentence, one.entry.mark)

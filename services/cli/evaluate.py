@@ -23,6 +23,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="The figures as one JSON object.")] = False,
     min_f1: Annotated[float | None, typer.Option(min=0, max=1, help="Exit with 1 when F1 of alerts is lower.")] = None,
     gold_verdicts: Annotated[bool, typer.Option(help="Take class and labelled facts from the data, so that threading is measured alone.")] = False,
+    encoder: Annotated[bool, typer.Option(help="Let the sentence encoder read what the features leave open, where it is installed.")] = True,
     config: Annotated[Path | None, typer.Option(help="A team's directory, laid over the shipped rules and terms.")] = None,
 ) -> None:
     """Measure the classifier and the threads on labelled news."""
@@ -36,10 +37,10 @@ def evaluate(
         read = parse(data.read_bytes(), labels=True)
     except OSError as exc:
         raise Misconfigured(f"{data} cannot be read: {exc.strerror}") from exc
-    ruleset = read_ruleset(config_dir(config))
+    ruleset = read_ruleset(config_dir(config), encoder=encoder)
     judged, seconds = _judge(read.lines, ruleset)
     judged = [with_gold(one) for one in judged] if gold_verdicts else judged
-    figures = report(Run(judged, read.sha256, ruleset.hash, None, seconds))
+    figures = report(Run(judged, read.sha256, ruleset.hash, ruleset.model.name, seconds))
     print(json.dumps(figures, ensure_ascii=False) if as_json else table(figures))
     for problem in read.problems:
         print(f"{data}: {problem}", file=sys.stderr)
@@ -86,7 +87,9 @@ def table(figures: dict[str, Any]) -> str:
     console = Console(file=out, width=110)
     alert, threads = figures["alert"], figures["threads"]
     low, high = alert["ci95"]
-    console.print(f"{figures['data']['items']} items, {figures['data']['alerts']} alerts, ruleset {figures['ruleset']}, {figures['items_per_second']} items/s")
+    console.print(
+        f"{figures['data']['items']} items, {figures['data']['alerts']} alerts, ruleset {figures['ruleset']}, {figures['model']}, {figures['items_per_second']} items/s"
+    )
     console.print(f"alert  F1 {alert['f1']:.3f} ({low:.3f} to {high:.3f})  precision {alert['precision']:.3f}  recall {alert['recall']:.3f}")
     console.print(
         f"threads  B-cubed F1 {threads['b3']['f1']:.3f} (trivial rule {threads['trivial_b3_f1']:.3f})  pushes per event {threads['pushes_per_event']:.2f}"

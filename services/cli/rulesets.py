@@ -18,6 +18,6 @@ def config_dir(overlay: Path | None) -> ConfigDir:
     return ConfigDir(overlay or settings.config, cache=Path(home) / "chipwire" / "yaml")
 
 
-def read_ruleset(config: ConfigDir) -> Ruleset:
+def read_ruleset(config: ConfigDir, *, encoder: bool = True) -> Ruleset:
     """Raises Misconfigured with every problem."""
-    return load_ruleset(config, now=datetime.now(UTC))
+    return load_ruleset(config, now=datetime.now(UTC), encoder=encoder)

@@ -37,11 +37,19 @@ class Line(Event):
     targets: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     companies: tuple[str, ...] | None = Field(default=None, description="Ids, without their roles.")
+    doubt: bool = Field(default=False, description="A careful colleague might label it otherwise.")
+    indirect: bool = Field(default=False, description="An alert without a plain word for export, licence or ban.")
+    note: str | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, value: Any) -> Any:
         return {name: given for name, given in value.items() if given is not None} if isinstance(value, dict) else value
+
+    @property
+    def doubted(self) -> bool:
+        """Whether a labeller said so, by the mark or in the note."""
+        return self.doubt or "doubt" in (self.note or "")
 
     @property
     def at(self) -> datetime:

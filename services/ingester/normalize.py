@@ -45,6 +45,7 @@ def _item(entry: Entry, source: Source, observed_at: datetime, *, backfill: bool
         outlet=outlet or source.publisher,
         url=url,
         tier=source.tier if entry.tier is None else entry.tier,
+        jurisdiction=source.jurisdiction,
         language=(entry.language or source.language or "").strip()[:35] or None,
         title=title or None,
         published=dates.published(entry.published, zone=source.zone, observed_at=observed_at),

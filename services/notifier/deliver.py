@@ -1,6 +1,6 @@
 """Deliveries into mailboxes and endpoints: the only step that cannot be undone.
 
-    claim due, under a lease -> lease long enough? -> open address -> render -> channel.send -> journal, many in one transaction
+    claim due, under a lease -> lanes: lease long enough? -> open address -> render -> channel.send -> journal, many in one transaction
 
 Nothing is sent twice unless a process froze or died between sending and journal; then it is sent again with the same id. `claim` counts what is in hand, so
 one slow destination never fills all places. Stopping claims nothing new and finishes what is being sent.
@@ -11,25 +11,28 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 import structlog
 
-from schemas.events.event import PolicyEvent
-from services.notifier.channels.outcome import Channel, Final, Message, Outcome, Reason, Retry, Sent
+from services.notifier.attempt import Messages, Render, published_at, result_of, told
+from services.notifier.channels.outcome import Channel, Outcome, Reason, Retry, Sent
+from services.notifier.housekeeping import Housekeeping
 from services.notifier.journal import Journal
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.pace import LateBudget, Pace
+from services.notifier.recent import Recent
 from services.notifier.settings import NotifierSettings
 from services.notifier.waiting import woken
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected, Unavailable
-from services.store import delivery
-from services.store.delivery import Breaker, Claimed, Queue, Result, Tidied
+from services.store import queue
 from services.store.engine import Store
+from services.store.health import Breaker
+from services.store.journal import Result
+from services.store.queue import Claimed
 from services.store.secrets import Cipher
 from services.store.wake import Waker
 
@@ -38,52 +41,20 @@ log = structlog.get_logger()
 DELIVERIES = "deliveries"
 """The channel on which the deliverer is woken."""
 
-SCHEDULE = tuple(
-    timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600, 12 * 3600, 12 * 3600, 12 * 3600, 12 * 3600)
-)
-"""The waits between attempts: three days in all, dense while a restart is likely, sparse while people mend."""
-
-LONGEST_WAIT = timedelta(hours=12)
-"""What a Retry-After may ask for at most."""
-
 LAST_WRITES = timedelta(seconds=3)
 """How long the journal may take for what was cut off."""
 
 MARGIN = timedelta(seconds=5)
 """Beyond a channel's own deadline: then the attempt is cut."""
 
+AHEAD = 4
+"""So many times what is being sent at once is in hand: being sent, waiting for its turn, or waiting for the journal."""
 
-@dataclass(frozen=True)
-class Words:
-    """An alert in words, and in which language they are."""
+LOOK = timedelta(seconds=1)
+"""How often it is looked for attempts to cut."""
 
-    headline: str
-    subject: str
-    text: str
-    language: str
-
-
-Render = Callable[[Claimed], Words]
-
-
-def retry_in(attempt: int, after: timedelta | None, jitter: float) -> timedelta | None:
-    """How long to wait after the given attempt failed, the first being 1; None when none is left.
-
-    `jitter` from 0 to 1 spreads the wait by 20 % either way, so that what failed together does not come back together.
-    """
-    if attempt > len(SCHEDULE):
-        return None
-    spread = 0.8 + 0.4 * jitter
-    asked = min(after, LONGEST_WAIT) * (1 + 0.2 * jitter) if after else timedelta()
-    return max(SCHEDULE[attempt - 1] * spread, asked)
-
-
-def published_at(event: PolicyEvent) -> datetime | None:
-    """When the newest source of the event published it, where it said so to the second."""
-    newest = max(event.sources, key=lambda source: source.first_seen_at, default=None)
-    if newest is None or newest.published is None or newest.published.precision != "second":
-        return None
-    return newest.published.at
+HELD = timedelta(milliseconds=250)
+"""Until the next look at what is due and may not be sent yet: a brake is on, a rate or the budget of late ones is used up."""
 
 
 class Deliverer:
@@ -103,98 +74,109 @@ class Deliverer:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
-        self._cipher = cipher
         self._channels = channels
-        self._render = render
+        self._messages = Messages(cipher, render)
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
         self._waker = waker
         self._jitter = jitter
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_pause, settings.breaker_longest)
-        self._journal = Journal(store, clock=clock, breaker=self._breaker, patience=settings.poll)
-        self._sending: dict[asyncio.Task[Any], Claimed] = {}
-        self._trying: set[asyncio.Task[Any]] = set()
+        self._journal = Journal(store, clock=clock, breaker=self._breaker, patience=settings.poll, jitter=jitter, written=self._written)
+        self._pace = Pace(places=settings.concurrency, per_destination=settings.per_destination, per_second=settings.per_destination_rate)
+        self._late = LateBudget(settings.late_rate)
+        self._house = Housekeeping(store, settings=settings, clock=clock, metrics=metrics, late=self._late, wake=lambda: waker.wake(DELIVERIES))
+        self._published: Recent[str, datetime | None] = Recent(1000)
+        self._ready: asyncio.Queue[tuple[Claimed, float] | None] = asyncio.Queue()
+        self._trying: dict[asyncio.Task[Any], float] = {}
+        self._overdue: set[asyncio.Task[Any]] = set()
+        self._all_written = asyncio.Event()
         self._giving_up = False
+        self._log = log.bind()  # once: binding it anew costs as much as the line
 
     async def run(self, stop: asyncio.Event) -> None:
         """Delivers until stopped; then finishes what is being sent, within the drain."""
         async with asyncio.TaskGroup() as group:
             journal = group.create_task(self._journal.run(), name="notifier.journal")
-            group.create_task(self._keep_house(stop), name="notifier.housekeeping")
+            group.create_task(self._house.run(stop), name="notifier.housekeeping")
+            group.create_task(self._watch(stop), name="notifier.deadlines")
+            lanes = [group.create_task(self._lane(), name=f"notifier.lane.{number}") for number in range(self._settings.concurrency)]
             while not stop.is_set():
-                if not await self._take(group):
+                if not await self._take():
                     await self._wait(stop)
-            await self._drain()
+            await self._drain(lanes)
             journal.cancel()
+            await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
-    async def _take(self, group: asyncio.TaskGroup) -> bool:
-        """Claims what there is room for and begins to send it. False when nothing was claimed."""
-        room = self._settings.concurrency - len(self._sending)
-        if room <= 0:
+    # ---- claiming
+
+    async def _take(self) -> bool:
+        """Claims what there is room for. False when there was nothing to claim, or not enough room to make it worth a transaction."""
+        most = AHEAD * self._settings.concurrency
+        room = most - self._pace.total
+        if room < most / 2:
             return False
         since = self._clock.monotonic()  # from before the claim: the lease is never thought longer than it is
-        for claimed in (took := await self._claim(room)):
-            task = group.create_task(self._deliver(claimed, since), name=f"notifier.deliver.{claimed.id}")
-            self._sending[task] = claimed
-            task.add_done_callback(self._sent)
-        self._metrics.in_flight.set(len(self._sending))
+        for claimed in (took := await self._claim(room, since)):
+            self._pace.took(claimed.destination, since, probe=claimed.probe)
+            self._ready.put_nowait((claimed, since))
+        self._late.spend(sum(claimed.late for claimed in took))
+        self._house.claimed(sum(claimed.attempt == 1 for claimed in took))
+        self._metrics.in_flight.set(self._pace.total)
         return bool(took)
 
-    async def _claim(self, room: int) -> Sequence[Claimed]:
-        token, now = uuid.uuid4().hex, self._clock.now()
-        in_hand = Counter(claimed.destination for claimed in self._sending.values())
+    async def _claim(self, room: int, now: float) -> Sequence[Claimed]:
+        token, at, offer, late = uuid.uuid4().hex, self._clock.now(), self._pace.offer(now), self._late.left(now)
+        lease, breaker = self._settings.lease, self._breaker
         try:
-            return await self._store.run(
-                lambda db: delivery.claim(
-                    db,
-                    token=token,
-                    limit=room,
-                    per_destination=self._settings.per_destination,
-                    in_hand=in_hand,
-                    lease=self._settings.lease,
-                    now=now,
-                    breaker=self._breaker,
-                )
-            )
+            return await self._store.run(lambda db: queue.claim(db, token=token, limit=room, late=late, offer=offer, lease=lease, now=at, breaker=breaker))
         except Unavailable as exc:
             log.warning("delivery_waits", reason=str(exc))
             return ()
 
-    def _sent(self, task: asyncio.Task[Any]) -> None:
-        self._sending.pop(task, None)
-        self._metrics.in_flight.set(len(self._sending))
-        self._waker.wake(DELIVERIES)
-
     async def _wait(self, stop: asyncio.Event) -> None:
-        """Until there is something to claim: a new delivery, a free place, a retry that is due, or the next look."""
+        """Until there is something to claim: a new delivery, free places, a retry that is due, or the next look."""
         within = self._settings.poll
-        if not self._sending:
+        if not self._pace.total:
             within = min(within, await self._until_due())
         await self._waker.wait(DELIVERIES, stop, within)
 
     async def _until_due(self) -> timedelta:
         try:
-            due = await self._store.read(delivery.next_due)
+            due = await self._store.read(queue.next_due)
         except Unavailable:
             return self._settings.poll
-        return self._settings.poll if due is None else max(due - self._clock.now(), timedelta(milliseconds=20))
+        if due is None:
+            return self._settings.poll
+        return max(due - self._clock.now(), timedelta()) or HELD
+
+    # ---- sending
+
+    async def _lane(self) -> None:
+        """One delivery after the other, until there shall be no more."""
+        while (ready := await self._ready.get()) is not None:
+            await self._deliver(*ready)
 
     async def _deliver(self, claimed: Claimed, since: float) -> None:
         channel = self._channels[claimed.channel]
         if self._lease_left(since) < channel.deadline + MARGIN:
-            await self._journal.release(claimed)
+            self._journal.enter(claimed)
             return
         began = self._clock.monotonic()
         outcome = await self._attempt(channel, claimed)
-        ended_at = self._clock.now()
-        self._metrics.attempt_seconds.labels(claimed.channel).observe(self._clock.monotonic() - began)
-        result = self._result(claimed, outcome)
-        told = _told(result) if await self._journal.write(result) else "fenced"
-        self._metrics.deliveries.labels(claimed.channel, told).inc()
-        if told == "sent":
-            self._measure(claimed, ended_at)
-        log.info("delivery_attempted", delivery=claimed.id, channel=claimed.channel, attempt=claimed.attempt, outcome=told, reason=result.reason)
+        seconds = self._clock.monotonic() - began
+        self._metrics.attempted(claimed.channel, seconds)
+        self._pace.ended(claimed.destination, sent=isinstance(outcome, Sent), seconds=seconds)
+        if isinstance(outcome, Sent):
+            self._measure(claimed)
+        self._journal.enter(result_of(claimed, outcome, self._jitter()))
+
+    def _measure(self, claimed: Claimed) -> None:
+        if claimed.digest is not None:
+            return  # it was to come later
+        published = self._published.get(claimed.alert_id, lambda: published_at(claimed.event))
+        if published is not None:
+            self._metrics.accepted(claimed.channel, (self._clock.now() - published).total_seconds())
 
     def _lease_left(self, since: float) -> timedelta:
         return self._settings.lease - timedelta(seconds=self._clock.monotonic() - since)
@@ -202,13 +184,13 @@ class Deliverer:
     async def _attempt(self, channel: Channel, claimed: Claimed) -> Outcome:
         """One send, whatever happens. A bug in a channel or a template costs this attempt and is told loudly; it is mended by a release, within the schedule."""
         task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._trying.add(task)
+        self._trying[task] = self._clock.monotonic() + (channel.deadline + MARGIN).total_seconds()
         try:
-            async with asyncio.timeout((channel.deadline + MARGIN).total_seconds()):
-                return await channel.send(self._message(claimed))
-        except TimeoutError:
-            return Retry(Reason.DEADLINE, maybe_sent=True)
+            return await channel.send(self._messages.of(claimed))
         except asyncio.CancelledError:
+            if task in self._overdue:
+                self._overdue.discard(task)
+                return Retry(Reason.DEADLINE, maybe_sent=True)
             if not self._giving_up:
                 raise
             return Retry(Reason.INTERRUPTED, maybe_sent=True)
@@ -219,81 +201,56 @@ class Deliverer:
             log.exception("delivery_bug", delivery=claimed.id, channel=claimed.channel)
             return Retry(Reason.BUG, maybe_sent=True)
         finally:
-            self._trying.discard(task)
+            del self._trying[task]
 
-    def _message(self, claimed: Claimed) -> Message:
-        words = self._render(claimed)
-        return Message(
-            id=claimed.id,
-            account_id=claimed.destination.account_id,
-            destination_id=claimed.destination.id,
-            address=self._cipher.decrypt(claimed.address),
-            secret=None if claimed.secret is None else self._cipher.decrypt(claimed.secret),
-            alert_id=claimed.alert_id,
-            kind=claimed.kind,
-            event=claimed.event,
-            headline=words.headline,
-            subject=words.subject,
-            text=words.text,
-            language=words.language,
-            reasons=claimed.reasons,
-            raised_at=claimed.raised_at,
-            sequence=claimed.sequence,
-            previous=claimed.previous,
-            epoch=claimed.epoch,
-        )
-
-    def _result(self, claimed: Claimed, outcome: Outcome) -> Result:
-        if isinstance(outcome, Sent):
-            return Result(claimed, "sent", Reason.ACCEPTED, outcome.status)
-        if isinstance(outcome, Final):
-            return Result(claimed, "final", outcome.reason, outcome.status, disable=outcome.disable)
-        wait = timedelta() if outcome.reason is Reason.INTERRUPTED else retry_in(claimed.attempt, outcome.after, self._jitter())
-        pause = wait if outcome.reason is Reason.THROTTLED and outcome.after else None
-        return Result(claimed, "retry", outcome.reason, outcome.status, wait, pause=pause, maybe_sent=outcome.maybe_sent)
-
-    def _measure(self, claimed: Claimed, accepted_at: datetime) -> None:
-        if (published := published_at(claimed.event)) is not None:
-            self._metrics.published_to_accepted.labels(claimed.channel).observe(max(0.0, (accepted_at - published).total_seconds()))
-
-    async def _keep_house(self, stop: asyncio.Event) -> None:
-        """Takes back leases that ran out, withholds what is not wanted any more, and measures the queue."""
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """Cuts off attempts whose channel does not keep its own deadline. One look at all of them costs less than a timer for each."""
         while not stop.is_set():
-            try:
-                await self._tidy(self._clock.now())
-            except Unavailable as exc:
-                log.warning("housekeeping_waits", reason=str(exc))
-            await woken(stop, within=self._settings.housekeeping, clock=self._clock)
+            now = self._clock.monotonic()
+            for task in [task for task, until in self._trying.items() if until < now and task not in self._overdue]:
+                self._overdue.add(task)
+                task.cancel()
+            await woken(stop, within=LOOK, clock=self._clock)
 
-    async def _tidy(self, now: datetime) -> None:
-        tidied = await self._store.run(lambda db: delivery.tidy(db, now))
-        self._report(tidied, await self._store.read(delivery.queue), now)
+    # ---- written
 
-    def _report(self, tidied: Tidied, queue: Queue, now: datetime) -> None:
-        self._metrics.leases_expired.inc(tidied.expired)
-        self._metrics.withheld.inc(tidied.withheld)
-        self._metrics.queue_depth.set(queue.depth)
-        self._metrics.oldest_due_seconds.set(max(0.0, (now - queue.oldest_due_at).total_seconds()) if queue.oldest_due_at else 0.0)
-        if tidied.expired:
-            log.warning("leases_expired", deliveries=tidied.expired)
-            self._waker.wake(DELIVERIES)
+    def _written(self, entries: Sequence[Result | Claimed], fenced: set[str]) -> None:
+        """What the journal has is not in hand any more."""
+        for entry in entries:
+            if isinstance(entry, Result):
+                self._tell(entry, "fenced" if entry.delivery.id in fenced else told(entry))
+            self._pace.let_go((entry.delivery if isinstance(entry, Result) else entry).destination)
+        self._house.sent(sum(isinstance(entry, Result) and entry.outcome == "sent" for entry in entries))
+        self._metrics.in_flight.set(self._pace.total)
+        if not self._pace.total:
+            self._all_written.set()
+        self._waker.wake(DELIVERIES)
 
-    async def _drain(self) -> None:
-        """Waits for what is being sent; what takes too long is cut off and goes back into the queue."""
-        if self._sending:
-            await asyncio.wait(list(self._sending), timeout=self._settings.drain.total_seconds())
+    def _tell(self, result: Result, outcome: str) -> None:
+        claimed = result.delivery
+        self._metrics.ended(claimed.channel, outcome)
+        self._log.info("delivery_attempted", delivery=claimed.id, channel=claimed.channel, attempt=claimed.attempt, outcome=outcome, reason=result.reason)
+
+    # ---- stopping
+
+    async def _drain(self, lanes: Sequence[asyncio.Task[None]]) -> None:
+        """Gives back what was not begun, and waits for what is being sent; what takes too long is cut off and goes back into the queue."""
+        while not self._ready.empty():
+            if (ready := self._ready.get_nowait()) is not None:
+                self._journal.enter(ready[0])
+        for _ in lanes:
+            self._ready.put_nowait(None)
+        await asyncio.wait(lanes, timeout=self._settings.drain.total_seconds())
         self._giving_up = True
-        for task in self._trying:
+        if self._trying:
+            log.warning("deliveries_cut_off", deliveries=len(self._trying))
+        for task in list(self._trying):
             task.cancel()
-        if self._sending:
-            log.warning("deliveries_cut_off", deliveries=len(self._sending))
-            await asyncio.wait(list(self._sending), timeout=LAST_WRITES.total_seconds())
-        for task in list(self._sending):
+        await asyncio.wait([*lanes, last := asyncio.ensure_future(self._last_writes())], timeout=LAST_WRITES.total_seconds())
+        for task in (last, *lanes):
             task.cancel()  # the database is away: the leases run out by themselves
 
-
-def _told(result: Result) -> str:
-    """The word of the metric for how an attempt ended."""
-    if result.outcome == "sent":
-        return "sent"
-    return "retry" if result.outcome == "retry" and result.retry_in is not None else "failed"
+    async def _last_writes(self) -> None:
+        while self._pace.total:
+            self._all_written.clear()
+            await self._all_written.wait()

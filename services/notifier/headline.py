@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from schemas.config.template import UNKNOWN, Listing, Phrase, Place, Sentence, Template, Templates
 from schemas.events.signal import Facts
@@ -23,6 +24,9 @@ _LISTED = frozenset({"listed"})
 _ROLES = {"list_add": _LISTED, "list_remove": _LISTED, "licence_grant": _HOLDERS, "licence_deny": _HOLDERS, "licence_revoke": _HOLDERS}
 _EVERYONE = "*"
 
+_SCRIPTS = {"zh": "zh-Hans", "zh-CN": "zh-Hans", "zh-SG": "zh-Hans", "zh-TW": "zh-Hant", "zh-HK": "zh-Hant", "zh-MO": "zh-Hant"}
+"""Chinese is told by its script, where a tag names a region."""
+
 
 def headline(facts: Facts, *, language: str = "en", templates: Templates) -> str:
     """The headline in `language`, or in English where there is no template for it."""
@@ -32,10 +36,13 @@ def headline(facts: Facts, *, language: str = "en", templates: Templates) -> str
     sentence = _sentence(words, action, facts.direction)
     firms = _firms(facts, action)
     phrase = sentence.firms if firms and sentence.firms else sentence
+    targets = _targets(facts)
     says_firms = "{firms}" in phrase.object + phrase.tail
     pieces = {
         "what": products(facts.products, words, unnamed=firms if says_firms else ()),
-        "whom": listed([place(code, words) for code in _targets(facts)], words.listing),
+        "whom": listed([place(code, words) for code in targets], words.listing),
+        "to": listed([_where(code, words, "to") for code in targets], words.listing),
+        "origin": listed([_where(code, words, "origin") for code in targets], words.listing),
         "firms": listed([company(name, words) for name in firms], words.listing),
     }
     told = _framed(words, facts.imposers, frame, sentence.verb, phrase, pieces)
@@ -46,8 +53,8 @@ def headline(facts: Facts, *, language: str = "en", templates: Templates) -> str
 
 
 def template_for(language: str, templates: Templates) -> Template:
-    """The template of a tag such as "ar-EG", of its language, or English."""
-    return templates.get(language) or templates.get(language.partition("-")[0]) or templates["en"]
+    """The template of a tag such as "ar-EG" or "zh-TW", of its language, or English."""
+    return templates.get(_SCRIPTS.get(language, language)) or templates.get(language.partition("-")[0]) or templates["en"]
 
 
 def listed(names: Sequence[str], style: Listing, shown: int = SHOWN) -> str:
@@ -65,6 +72,13 @@ def place(code: str, words: Template, *, subject: bool = False) -> str:
     if isinstance(found, Place):
         return found.name if subject else found.object
     return found
+
+
+def _where(code: str, words: Template, way: Literal["to", "origin"]) -> str:
+    """To or from a country, as its name asks or as the language's rule says."""
+    found = words.countries.get(code, code)
+    own = (found.to if way == "to" else found.origin) if isinstance(found, Place) else None
+    return own or (words.towards if way == "to" else words.out_of).format(place=place(code, words))
 
 
 def company(name: str, words: Template) -> str:
@@ -136,7 +150,7 @@ def _framed(words: Template, imposers: Sequence[str], frame: str, verb: Sequence
     return shape.format(
         who=listed([place(code, words, subject=True) for code in imposers], words.listing),
         verb=verb[0] if first else verb[1],
-        base=verb[1],
+        base=verb[3] if len(verb) == 4 else verb[1],
         third=verb[2],
         object=_filled(phrase.object, pieces),
         tail=_filled(phrase.tail, pieces),
@@ -144,8 +158,8 @@ def _framed(words: Template, imposers: Sequence[str], frame: str, verb: Sequence
 
 
 def _takes_first_form(words: Template, imposers: Sequence[str]) -> bool:
-    if words.agreement == "number":
-        return len(imposers) <= 1
+    if words.agreement == "number" and len(imposers) > 1:
+        return False
     return not imposers or imposers[0] not in words.second_form
 
 

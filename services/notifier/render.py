@@ -49,6 +49,28 @@ def render_text(
 
     `related` are the events that this one names in its relations, as far as they are known: their headlines are told.
     """
+    return draft(event, kind=kind, language=language, templates=templates, related=related).to(reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An alert in one language, but for the reasons, which each reader has of their own."""
+
+    subject: str
+    headline: str
+    before: str
+    after: str
+    words: Template
+
+    def to(self, reasons: Sequence[str]) -> Rendered:
+        """The alert as it is told to who has these reasons to be told."""
+        why = _joined([_section(self.words.labels["reasons"], [isolated(one_line(reason), self.words) for reason in reasons])])
+        text = "\n\n".join(filter(None, (self.before, why, self.after)))
+        return Rendered(self.subject, self.headline, f"{text}\n", self.words.language, self.words.direction)
+
+
+def draft(event: PolicyEvent, *, kind: str, language: str, templates: Templates, related: Sequence[PolicyEvent] = ()) -> Draft:
+    """The alert without its reasons: made once for everybody who reads this language."""
     words = template_for(language, templates)
     told = one_line(headline(event.facts, language=words.language, templates=templates))
     manner = words.kinds.get(kind, words.kinds["new"])
@@ -59,11 +81,13 @@ def render_text(
         list(_changes(event, words)) if kind != "new" else [],
         list(_relations(event, related, words, templates)),
         list(_evidence(event, words)),
-        _section(words.labels["reasons"], [isolated(one_line(reason), words) for reason in reasons]),
-        [words.footer.format(slug=one_line(event.slug), version=event.version, id=one_line(event.id))],
     )
-    text = "\n\n".join("\n".join(lines) for lines in blocks if any(lines))
-    return Rendered(one_line(manner.subject.format(headline=told)), told, f"{text}\n", words.language, words.direction)
+    footer = words.footer.format(slug=one_line(event.slug), version=event.version, id=one_line(event.id))
+    return Draft(one_line(manner.subject.format(headline=told)), told, _joined(blocks), footer, words)
+
+
+def _joined(blocks: Iterable[Sequence[str]]) -> str:
+    return "\n\n".join("\n".join(lines) for lines in blocks if any(lines))
 
 
 def one_line(text: str, limit: int = _SUBJECT) -> str:
@@ -104,7 +128,7 @@ def _facts(facts: Facts, words: Template) -> Iterator[str]:
         "products": [one_line(products(facts.products, words, shown=_ALL), _ALL)] if facts.products else [],
         "companies": [_firm(firm, words) for firm in facts.companies],
         "instruments": [isolated(one_line(text), words) for text in facts.instruments],
-        "dates": [f"{words.dates[date.kind]} {_when(date.moment)}" for date in facts.dates if date.kind in words.dates],
+        "dates": [f"{words.dates[date.kind]} {_when(date.moment, words)}" for date in facts.dates if date.kind in words.dates],
         "amounts": [_amount(amount, words) for amount in facts.amounts],
         "conditions": [isolated(one_line(text), words) for text in facts.conditions],
         "motive": [words.retaliation] if facts.motive == "retaliation" else [],
@@ -136,14 +160,14 @@ def _evidence(event: PolicyEvent, words: Template) -> Iterator[str]:
     counted = words.counted.format(sources=len(event.sources), origins=event.origins)
     yield f"{words.labels['evidence']} ({counted})"
     for source in sorted(event.sources, key=lambda source: (source.tier, source.first_seen_at))[:_SOURCES]:
-        when = _when(source.published) if source.published else _when(Moment.of(source.first_seen_at))
+        when = _when(source.published or Moment.of(source.first_seen_at), words)
         name = isolated(one_line(source.outlet or source.source, _NAME), words)
         origin = words.citing.format(origin=isolated(one_line(source.origin, _NAME), words)) if source.origin else ""
         yield f"- {words.separator.join(filter(None, (name, origin, _language(source.language, words), when)))}"
         quote = quotation(source)
         if quote:
             yield f"  {words.quote.format(text=isolated(quote, words))}"
-        if _is_link(source.url):
+        if is_link(source.url):
             yield f"  {source.url}"
 
 
@@ -179,14 +203,15 @@ def _language(tag: str | None, words: Template) -> str:
     return words.languages.get(tag) or words.languages.get(tag.partition("-")[0]) or one_line(tag, 20)
 
 
-def _is_link(url: str | None) -> bool:
+def is_link(url: str | None) -> bool:
     """Whether a reader can follow it: cut or mended, it would lead elsewhere."""
     return url is not None and url.startswith(("https://", "http://")) and len(url) <= _URL and url == one_line(url, _URL) and " " not in url
 
 
-def _when(moment: Moment) -> str:
-    """As precisely as the source said it; a time of day in UTC."""
-    return str(moment) if moment.precision in ("day", "month", "year") else f"{moment.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def _when(moment: Moment, words: Template) -> str:
+    """As precisely as the source said it; a time of day in UTC. After Arabic letters the parts of a date would stand in reverse, so there it is isolated."""
+    when = str(moment) if moment.precision in ("day", "month", "year") else f"{moment.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{_FSI}{when}{_PDI}" if words.direction == "rtl" else when
 
 
 def _harmless(letter: str) -> str:

@@ -1,36 +1,25 @@
-"""Who is told about an event, and why: filters against the fields of the event. Pure.
+"""Who is told about an event, and why. Pure.
 
-    route(event, subscriptions) -> {destination: why}
+    Index.replace(account, subscriptions) ... Index.matching(event) -> {destination: subscriptions}      few of many are looked at
+    route(event, subscriptions)           -> {destination: why}                                          each is looked at: for a few, and to measure against
 
-A filter that holds says which of its tests held, in words a reader of the mail understands.
+Filters are made of parts that must all hold, and share those that are written alike. A part is kept under the values of which an event must have one, and a
+filter under its rarest part: so an event meets the parts under its own values, asks each once, and looks at the filters of those that hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Generic, Protocol, TypeVar
 
-from schemas.config.subscriptions import ORDERED, Condition, Value, When
+from schemas.config.subscriptions import When
 from schemas.events.event import PolicyEvent
-from schemas.events.signal import STAGES
-
-Fields = Mapping[str, tuple[Value, ...]]
-"""What a filter looks at: every field as its values; none for a fact that is not known."""
-
-_FIELDS: Mapping[str, Callable[[PolicyEvent], Iterable[Value | None]]] = {
-    "imposers": lambda event: event.facts.imposers,
-    "targets": lambda event: event.facts.targets,
-    "products": lambda event: event.facts.products,
-    "companies": lambda event: (company.id for company in event.facts.companies),
-    "tags": lambda event: (event.facts.motive, *(relation.relation for relation in event.relations)),
-    "action": lambda event: (event.facts.action,),
-    "direction": lambda event: (event.facts.direction,),
-    "stage": lambda event: (event.facts.stage,),
-    "severity": lambda event: (event.facts.severity,),
-    "confidence": lambda event: (event.facts.confidence,),
-}
-
+from services.notifier.filters import Filter, Seen, Test, Token, share
+from services.notifier.names import Names
 
 K = TypeVar("K", bound=Hashable)
 K_co = TypeVar("K_co", bound=Hashable, covariant=True)
@@ -46,106 +35,157 @@ class Subscription(Protocol[K_co]):
     @property
     def when(self) -> When: ...
     @property
+    def cadence(self) -> str: ...
+    @property
     def language(self) -> str: ...
+    @property
+    def since(self) -> datetime: ...
 
 
 @dataclass(frozen=True)
 class Match:
-    """Why one destination is told, and in which language."""
+    """Why one destination is told, how soon, and in which language."""
 
     reasons: tuple[str, ...]
+    cadences: tuple[str, ...]
     language: str
 
 
-def route(event: PolicyEvent, subscriptions: Iterable[Subscription[K]]) -> dict[K, Match]:
-    """The destinations that are told, each with every subscription that matched. The first of them, by id, gives the language."""
-    fields = fields_of(event)
-    told: dict[K, Match] = {}
-    for subscription in sorted(subscriptions, key=lambda one: one.id):
-        held = matches(subscription.when, fields)
-        if held is None:
-            continue
-        before = told.get(subscription.destination, Match((), subscription.language))
-        told[subscription.destination] = Match((*before.reasons, _reason(subscription, held)), before.language)
-    return told
+def match(seen: Seen, subscriptions: Iterable[Subscription[Hashable]], names: Names) -> Match:
+    """What comes of the subscriptions of one destination that let the event through. The first of them, by id, gives the language."""
+    told = sorted(subscriptions, key=lambda one: one.id)
+    reasons = tuple(f"{one.id}: {'; '.join(_ready(one.when, names).held(seen)) or 'everything'}" for one in told)
+    return Match(reasons, tuple(one.cadence for one in told), told[0].language)
 
 
-def fields_of(event: PolicyEvent) -> Fields:
-    """The event as filters see it."""
-    return {name: tuple(value for value in read(event) if value is not None) for name, read in _FIELDS.items()}
+def route(event: PolicyEvent, subscriptions: Iterable[Subscription[K]], names: Names) -> dict[K, Match]:
+    """The destinations that are told, each with every subscription that matched."""
+    seen = Seen.of(event, names)
+    matched: defaultdict[K, list[Subscription[K]]] = defaultdict(list)
+    for one in subscriptions:
+        if _ready(one.when, names).holds(seen):
+            matched[one.destination].append(one)
+    return {key: match(seen, ones, names) for key, ones in matched.items()}
 
 
-def matches(when: When, fields: Fields) -> tuple[str, ...] | None:
-    """The tests that held, in words, or None when the filter does not let the event through."""
-    held: list[str] = []
-    for name, test in when.tests.items():
-        if not _holds(name, test, fields[name]):
-            return None
-        held.append(_words(name, test, fields[name]))
-    for branch in when.all_of:
-        if (inner := matches(branch, fields)) is None:
-            return None
-        held.extend(inner)
-    if when.any_of:
-        chosen = next((inner for branch in when.any_of if (inner := matches(branch, fields)) is not None), None)
-        if chosen is None:
-            return None
-        held.extend(chosen)
-    if any(matches(branch, fields) is not None for branch in when.none_of):
-        return None
-    return tuple(held)
+@lru_cache(maxsize=10_000)
+def _ready(when: When, names: Names) -> Filter:
+    return Filter.of(when, names)
 
 
-def _holds(name: str, test: Condition, values: tuple[Value, ...]) -> bool:
-    if test.exists is not None and test.exists != bool(values):
-        return False
-    have = {_key(value) for value in values}
-    if test.not_ is not None and have & _keys(test.not_):
-        return False
-    if test.gte is not None and not any(_at_least(name, value, test.gte) for value in values):
-        return False
-    if name == "targets" and "*" in have:
-        return True  # against everybody: it meets whichever target is asked for
-    wanted = ((test.eq,) if test.eq is not None else None, test.in_, test.any_)
-    if any(choice is not None and not have & _keys(choice) for choice in wanted):
-        return False
-    return test.all_ is None or have >= _keys(test.all_)
+@dataclass(eq=False, slots=True)
+class _Clause(Generic[K]):
+    """A part that many filters share: asked once for each event."""
+
+    part: Test | Filter
+    required: frozenset[Token] | None
+    is_found: bool
+    """Holds whenever it is met under what it requires."""
+    used: int = 0
+    alone: set[_Entry[K]] = field(default_factory=set)
+    """Filters that have no other part."""
+    leads: set[_Entry[K]] = field(default_factory=set)
+    """Filters of which it is the rarest part: they are looked at only when it holds."""
+
+    @property
+    def share(self) -> float:
+        """How many of all events it lets through, roughly."""
+        return 1.0 if self.required is None else share(self.required)
 
 
-def _keys(values: Iterable[Value]) -> set[Value]:
-    return {_key(value) for value in values}
+@dataclass(eq=False, slots=True)
+class _Entry(Generic[K]):
+    """One filter, and the subscriptions that are written so, by account."""
+
+    clauses: frozenset[_Clause[K]]
+    among: set[_Entry[K]]
+    """Where it is kept."""
+    members: dict[str, list[Subscription[K]]] = field(default_factory=dict)
+    everyone: list[tuple[datetime, K, Subscription[K]]] = field(default_factory=list)
+    """Since when, where, which: side by side, since most of the time of a match goes into fetching them."""
 
 
-def _key(value: Value) -> Value:
-    return value.casefold() if isinstance(value, str) else value
+class Index(Generic[K]):
+    """Many subscriptions, among which few are looked at."""
 
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._entries: dict[When, _Entry[K]] = {}
+        self._clauses: dict[Test | Filter, _Clause[K]] = {}
+        self._by_token: defaultdict[Token, set[_Clause[K]]] = defaultdict(set)
+        self._unbound: set[_Clause[K]] = set()
+        self._open: set[_Entry[K]] = set()
+        """Filters without parts: they let everything through."""
+        self._of_account: dict[str, set[When]] = {}
 
-def _at_least(name: str, value: Value, least: Value) -> bool:
-    if name == "stage":
-        return value in STAGES and STAGES.index(str(value)) >= STAGES.index(str(least))
-    return name in ORDERED and isinstance(value, int | float) and isinstance(least, int | float) and value >= least
+    def replace(self, account_id: str, subscriptions: Sequence[Subscription[K]]) -> None:
+        """Makes these the subscriptions of the account."""
+        for when in self._of_account.pop(account_id, ()):
+            self._leave(when, account_id)
+        for one in subscriptions:
+            entry = self._entries.get(one.when) or self._enter(one.when)
+            entry.members.setdefault(account_id, []).append(one)
+            entry.everyone.append((one.since, one.destination, one))
+        if subscriptions:
+            self._of_account[account_id] = {one.when for one in subscriptions}
 
+    def matching(self, event: PolicyEvent, *, until: datetime) -> dict[K, list[Subscription[K]]]:
+        """The destinations that are told, each with the subscriptions that matched and are not younger than `until`."""
+        matched: dict[K, list[Subscription[K]]] = {}
+        for entry in self._found(Seen.of(event, self._names)):
+            for since, destination, one in entry.everyone:
+                if since > until:
+                    continue
+                if destination in matched:
+                    matched[destination].append(one)
+                else:
+                    matched[destination] = [one]
+        return matched
 
-def _reason(subscription: Subscription[Hashable], held: tuple[str, ...]) -> str:
-    return f"{subscription.id}: {'; '.join(held) or 'everything'}"
+    def _found(self, seen: Seen) -> list[_Entry[K]]:
+        near = self._unbound.union(*(clauses for token in seen.tokens() if (clauses := self._by_token.get(token))))
+        holding = {clause for clause in near if clause.is_found or clause.part.holds(seen)}
+        found = [*self._open]
+        for clause in holding:
+            found += clause.alone
+            found += [entry for entry in clause.leads if entry.clauses <= holding]
+        return found
 
+    def _enter(self, when: When) -> _Entry[K]:
+        clauses = frozenset(self._clause(part) for part in Filter.of(when, self._names).clauses())
+        rarest = min(clauses, key=lambda clause: clause.share, default=None)
+        among = self._open if rarest is None else rarest.alone if len(clauses) == 1 else rarest.leads
+        entry = self._entries[when] = _Entry[K](clauses, among)
+        among.add(entry)
+        for clause in clauses:
+            clause.used += 1
+        return entry
 
-def _words(name: str, test: Condition, values: tuple[Value, ...]) -> str:
-    """`products any of H20, H200 (H20)`: the test as written, and what the event has."""
-    parts = [f"{word} {_listed(wanted)}" for word, wanted in _operators(test) if wanted is not None]
-    if test.exists is not None:
-        parts.append("known" if test.exists else "unknown")
-    return f"{name} {' and '.join(parts)} ({_listed(values) or 'none'})"
+    def _leave(self, when: When, account_id: str) -> None:
+        entry = self._entries[when]
+        del entry.members[account_id]
+        entry.everyone = [(one.since, one.destination, one) for ones in entry.members.values() for one in ones]
+        if entry.members:
+            return
+        del self._entries[when]
+        entry.among.discard(entry)
+        for clause in entry.clauses:
+            clause.used -= 1
+            if not clause.used:
+                self._forget(clause)
 
+    def _clause(self, part: Test | Filter) -> _Clause[K]:
+        if (known := self._clauses.get(part)) is not None:
+            return known
+        clause = self._clauses[part] = _Clause[K](part, part.required(), part.is_found)
+        for clauses in self._kept_under(clause):
+            clauses.add(clause)
+        return clause
 
-def _operators(test: Condition) -> Iterable[tuple[str, tuple[Value, ...] | None]]:
-    yield "is", None if test.eq is None else (test.eq,)
-    yield "one of", test.in_
-    yield "any of", test.any_
-    yield "all of", test.all_
-    yield "not", test.not_
-    yield "at least", None if test.gte is None else (test.gte,)
+    def _forget(self, clause: _Clause[K]) -> None:
+        del self._clauses[clause.part]
+        for clauses in self._kept_under(clause):
+            clauses.discard(clause)
 
-
-def _listed(values: Iterable[Value]) -> str:
-    return ", ".join(str(value) for value in values)
+    def _kept_under(self, clause: _Clause[K]) -> Iterable[set[_Clause[K]]]:
+        return [self._unbound] if clause.required is None else [self._by_token[token] for token in clause.required]

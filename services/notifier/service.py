@@ -19,15 +19,18 @@ from schemas.topics import POLICY_SIGNALS
 from services.notifier import subscriptions
 from services.notifier.channels import CHANNELS
 from services.notifier.channels.tools import Tools
-from services.notifier.deliver import Deliverer, Words
-from services.notifier.fanout import FanOut
+from services.notifier.deliver import Deliverer
+from services.notifier.digest import Digests
+from services.notifier.fanout import Audience, FanOut
 from services.notifier.headline import headline
+from services.notifier.leaving import Doors, Leaving
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.names import load_names
 from services.notifier.outbox import Relay
 from services.notifier.place import Placer
-from services.notifier.render import render_text
 from services.notifier.settings import NotifierSettings
-from services.notifier.wording import load_templates
+from services.notifier.suppressed import Suppressed
+from services.notifier.wording import InWords, load_templates
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.config_files import ConfigDir
@@ -35,9 +38,7 @@ from services.runtime.http import HttpClient
 from services.runtime.metrics import WorkerMetrics
 from services.runtime.service import PutIntoUse, Service
 from services.runtime.worker import Worker
-from services.store import accounts
 from services.store.accounts import Change, WantedAccount
-from services.store.delivery import Claimed
 from services.store.engine import Store
 from services.store.wake import Waker
 
@@ -53,8 +54,11 @@ def build(
     metrics = NotifierMetrics(registry)
     templates = load_templates(config)
     cipher = subscriptions.open_keys(settings, store)
-    wanted = subscriptions.of_team(config, os.environ)
-    _tell(store.run_sync(lambda db: accounts.apply(db, wanted, cipher, clock.now())), wanted, templates)
+    names = load_names(config)
+    wanted = subscriptions.of_team(config, os.environ, names)
+    _tell(store.run_sync(lambda db: subscriptions.apply(db, wanted, cipher, clock.now())), wanted, templates)
+
+    _tell_unsigned(settings)
 
     waker = Waker(store)
     placer = Placer(store, clock, waker, headline=partial(headline, language="en", templates=templates), count=metrics.placed)
@@ -68,16 +72,19 @@ def build(
         metrics=WorkerMetrics(registry, "notifier"),
         settings=settings.worker,
     )
-    fanout = FanOut(store, waker=waker, clock=clock, metrics=metrics, poll=settings.poll)
-    tools = Tools(settings, http, clock, sys.stdout, outbox=subscriptions.outbox_of(settings, store))
+    fanout = FanOut(store, Audience(names), waker=waker, clock=clock, metrics=metrics, poll=settings.poll)
+    suppressed = Suppressed(store, subscriptions.suppression_key(settings, store), clock)
+    leaving = Leaving(subscriptions.unsubscribe_key(settings, store), settings.public_url)
+    doors = Doors(store, leaving, suppressed, clock, bounce_token=settings.bounce_token.get_secret_value())
+    tools = Tools(settings, http, clock, sys.stdout, subscriptions.outbox_of(settings, store), suppressed, leaving)
     channels = {kind: channel(tools) for kind, channel in CHANNELS.items()}
-    deliverer = Deliverer(store, cipher, channels, partial(words, templates=templates), settings=settings, waker=waker, clock=clock, metrics=metrics)
+    deliverer = Deliverer(store, cipher, channels, InWords(templates), settings=settings, waker=waker, clock=clock, metrics=metrics)
 
     async def read_again() -> PutIntoUse:
-        wanted = subscriptions.of_team(config, os.environ)
+        wanted = subscriptions.of_team(config, os.environ, names)
 
         async def put_into_use() -> None:
-            _tell(await store.run(lambda db: accounts.apply(db, wanted, cipher, clock.now())), wanted, templates)
+            _tell(await store.run(lambda db: subscriptions.apply(db, wanted, cipher, clock.now())), wanted, templates)
 
         return put_into_use
 
@@ -89,18 +96,23 @@ def build(
             "notifier.relay": Relay(store, broker, clock, waker).run,
             "notifier.wake": waker.listen,
             "notifier.fanout": fanout.run,
+            "notifier.digests": Digests(store, names, waker=waker, clock=clock, metrics=metrics).run,
             "notifier.deliver": deliverer.run,
         },
         ready={"worker": worker.ready},
         live={"worker": worker.live},
+        routes=doors.routes(),
         read_again=read_again,
     )
 
 
-def words(claimed: Claimed, *, templates: Templates) -> Words:
-    """A delivery in words."""
-    told = render_text(claimed.event, kind=claimed.kind, reasons=claimed.reasons, language=claimed.language, templates=templates, related=claimed.related)
-    return Words(told.headline, told.subject, told.text, told.language)
+def _tell_unsigned(settings: NotifierSettings) -> None:
+    if settings.smtp and not settings.smtp_signs:
+        log.warning(
+            "mails_unsigned",
+            reason="nobody has said that the mail server signs (DKIM); large providers refuse unsigned mail",
+            then="let the mail server sign for the domain of CHIPWIRE_NOTIFIER_MAIL_FROM, then set CHIPWIRE_NOTIFIER_SMTP_SIGNS=true",
+        )
 
 
 def _tell(changes: Sequence[Change], wanted: Sequence[WantedAccount], templates: Templates) -> None:

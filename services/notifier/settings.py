@@ -25,6 +25,10 @@ class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """Most deliveries being sent at once."""
     per_destination: int = Field(default=16, ge=1, le=1000)
     """Most deliveries being sent to one destination at once."""
+    per_destination_rate: float = Field(default=0, ge=0)
+    """Most deliveries begun to one destination in a second; 0 for as many as it takes."""
+    late_rate: float = Field(default=100, gt=0)
+    """How many deliveries a second may be sent late, because a destination had failed or was away; as many as come in anew, if that is more."""
     lease: Duration = timedelta(seconds=90)
     """How long a delivery in hand belongs to this process; at least 30 s more than the longest deadline."""
     drain: Duration = timedelta(seconds=20)
@@ -35,6 +39,16 @@ class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """The first such while; it doubles with every further failure."""
     breaker_longest: Duration = timedelta(minutes=15)
     """The longest such while."""
+    brake_at: int = Field(default=0, ge=0)
+    """So many deliveries sent within `brake_within`, and the send brake goes on by itself, for `chipwire deliveries resume` to take off; 0 for never."""
+    brake_within: Duration = timedelta(minutes=5)
+    """The time over which `brake_at` counts."""
+    keep_attempts: Duration = timedelta(days=90)
+    """How long it is kept how each attempt ended."""
+    keep_deliveries: Duration = timedelta(days=730)
+    """How long ended deliveries are kept; corrections go to those who were told within this time."""
+    suppression_key_file: Path | None = None
+    """Key of the hashes by which erased addresses are recognised; never change it. Default: `suppression-key` beside the keys, made when it is needed."""
     webhook_deadline: Duration = timedelta(seconds=20)
     """Longest time of one POST, from name lookup to the end of the answer."""
     smtp: str = ""
@@ -51,8 +65,26 @@ class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """The sender of the mails, as `Name <address>`."""
     smtp_ca_file: Path | None = None
     """Certificates to trust for the mail server, instead of the system's."""
+    smtp_per_domain: int = Field(default=8, ge=1)
+    """Most mails being sent at once to mailboxes of one domain."""
+    smtp_signs: bool = False
+    """Whether the mail server signs what it sends (DKIM). Until somebody has made sure, a warning at the start says that large providers want it."""
+    mail_banner: str = ""
+    """Words on top of every mail and before its subject, such as STAGING: for every system that is not the real one."""
+    public_url: str = ""
+    """Where this process's port is reached from outside, such as `https://alerts.example.com`: then every mail can be unsubscribed from by one click."""
+    unsubscribe_key_file: Path | None = None
+    """Key of the links by which readers unsubscribe; never change it. Default: `unsubscribe-key` beside the keys, made at the first start."""
+    bounce_token: SecretStr = SecretStr("")
+    """Bearer token of `POST /v1/bounces`, which takes delivery reports (RFC 3464). Empty: it takes none."""
     message_id_domain: str = ""
     """What stands behind the @ of a Message-ID. Default: the domain of `mail_from`. Changing it breaks conversations in mailboxes apart."""
+
+    @model_validator(mode="after")
+    def _public_url_is_one(self) -> Self:
+        if self.public_url and not self.public_url.startswith(("https://", "http://")):
+            raise ValueError("CHIPWIRE_NOTIFIER_PUBLIC_URL is no address; expected https://host")
+        return self
 
     @model_validator(mode="after")
     def _lease_outlasts_an_attempt(self) -> Self:

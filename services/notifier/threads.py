@@ -310,7 +310,7 @@ class _Desk:
 
     def _in_order(self, event: PolicyEvent, merged: Facts) -> Facts:
         """The facts as they would be, had the signals come in the order in which the world told them: queues do not keep it."""
-        items = {source.item for source in event.sources if source.verdict == "alert"}
+        items = frozenset(source.item for source in event.sources if source.verdict == "alert")
         latest = max((likeness.told_at(source) for source in event.sources if source.verdict == "alert"), default=event.opened_at)
         if not latest - _UNORDERED <= likeness.told_at(self.signal) <= latest:
             return merged

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any, TextIO
 
 from services.runtime.unseen import unseen
@@ -28,6 +29,8 @@ _PATTERNS = (
         rf"\1\2{_HIDDEN}",
     ),
 )
+_SUSPICIOUS = re.compile(r"[@:=\s]|whsec_")
+"""What any of these patterns needs. Most texts of a line are a word or an id, and have none of it."""
 _SECRET_NAMES = re.compile(r"(?i)(?:^|_)(password|secret|token|authorization|api[_-]?key)$")
 _known_secrets: set[str] = set()
 _QUIET = dict.fromkeys(("aiokafka", "alembic", "asyncio", "httpx", "sqlalchemy", "uvicorn"), logging.WARNING)
@@ -57,6 +60,8 @@ def scrub(text: str) -> str:
     """The text without e-mail addresses, credentials in URLs, tokens and secrets."""
     for secret in _known_secrets:
         text = text.replace(secret, _HIDDEN)
+    if not _SUSPICIOUS.search(text):
+        return text
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     return text
@@ -65,7 +70,7 @@ def scrub(text: str) -> str:
 def scrub_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor: every text of the line is scrubbed, at any depth, and what is named a secret is hidden whole."""
     for name, value in event.items():
-        event[name] = _HIDDEN if _SECRET_NAMES.search(name) and value else _scrubbed(value)
+        event[name] = _HIDDEN if value and _names_a_secret(name) else _scrubbed(value)
     return event
 
 
@@ -91,11 +96,16 @@ class RateLimit(logging.Filter):
         return seen < self._count
 
 
+@lru_cache(maxsize=1000)  # names are few
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAMES.search(name) is not None
+
+
 def _scrubbed(value: Any) -> Any:
     if isinstance(value, str):
         return scrub(value)
     if isinstance(value, dict):
-        return {name: _HIDDEN if _SECRET_NAMES.search(str(name)) else _scrubbed(inner) for name, inner in value.items()}
+        return {name: _HIDDEN if _names_a_secret(str(name)) else _scrubbed(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_scrubbed(inner) for inner in value]
     return value if value is None or isinstance(value, bool | int | float) else scrub(str(value))
@@ -103,10 +113,10 @@ def _scrubbed(value: Any) -> Any:
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
     scrub_event,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
 

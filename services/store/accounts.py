@@ -5,9 +5,9 @@ A destination's address and secret are encrypted before they come here. What is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,15 +15,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from schemas.config.subscriptions import When
+from schemas.config.times import Times
 from services.runtime.errors import Rejected
 from services.store.engine import Instant, metadata
 from services.store.secrets import Cipher
+from services.store.signing import newest, rotated
 
 accounts = sa.Table(
     "accounts",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("revision", sa.BigInteger, nullable=False, index=True, comment="rises over all accounts with every change to who hears what"),
 )
 
 destinations = sa.Table(
@@ -31,7 +34,7 @@ destinations = sa.Table(
     metadata,
     sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id"), primary_key=True),
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("kind", sa.Text, nullable=False, comment="webhook, email, terminal or file"),
+    sa.Column("kind", sa.Text, nullable=False, comment="such as webhook or email"),
     sa.Column("address", sa.LargeBinary, nullable=False, comment="encrypted"),
     sa.Column("secret", sa.LargeBinary, nullable=True, comment="encrypted"),
     sa.Column("verified", sa.Boolean, nullable=False, comment="its owner has shown that it is theirs, or an operator vouches for it"),
@@ -41,6 +44,7 @@ destinations = sa.Table(
     sa.Column("last_sequence", sa.BigInteger, nullable=False),
     sa.Column("failures", sa.Integer, nullable=False, comment="failed attempts since the last success"),
     sa.Column("paused_until", Instant, nullable=True, comment="the breaker is open until then"),
+    sa.Column("times", sa.Text, nullable=False, comment="quiet hours, daily cap and digest times as JSON"),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
 )
@@ -72,6 +76,10 @@ subscription_destinations = sa.Table(
 )
 
 
+ANY_TIME = Times()
+"""No quiet hours, no cap."""
+
+
 class DestinationKey(NamedTuple):
     """A destination by name: its id is its account's own."""
 
@@ -87,6 +95,7 @@ class WantedDestination:
     kind: str
     address: str
     secret: str | None = None
+    times: Times = ANY_TIME
 
     def __repr__(self) -> str:
         return f"WantedDestination({self.id!r}, {self.kind!r})"
@@ -133,6 +142,8 @@ class Subscription:
     language: str
     active: bool
     created_at: datetime
+    since: datetime
+    """Since when it points there: of alerts raised before it tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -148,25 +159,42 @@ class Destination:
     last_sequence: int
     failures: int
     paused_until: datetime | None
+    times: Times
 
 
 def apply(db: Connection, wanted: Sequence[WantedAccount], cipher: Cipher, now: datetime) -> list[Change]:
     """Makes the named accounts as they are wanted, and tells what changed. Repeating it changes nothing. Accounts not named are left alone."""
+    _one_at_a_time(db)
     changes: list[Change] = []
     for account in wanted:
         if db.execute(sa.select(accounts.c.id).where(accounts.c.id == account.id)).first() is None:
-            db.execute(accounts.insert().values(id=account.id, created_at=now))
+            db.execute(accounts.insert().values(id=account.id, created_at=now, revision=0))
             changes.append(Change(account.id, "account", account.id, "created"))
         changes += _apply_destinations(db, account, cipher, now)
         changes += _apply_subscriptions(db, account, now)
+    touch(db, sorted({change.account_id for change in changes}))
     return changes
+
+
+def touch(db: Connection, account_ids: Sequence[str]) -> None:
+    """Tells every process that looks that the destinations or subscriptions of these accounts are others now."""
+    if account_ids:
+        _one_at_a_time(db)
+        newest = db.execute(sa.select(sa.func.coalesce(sa.func.max(accounts.c.revision), 0))).scalar_one()
+        db.execute(accounts.update().where(accounts.c.id.in_(account_ids)).values(revision=newest + 1))
+
+
+def _one_at_a_time(db: Connection) -> None:
+    """Revisions must become visible in the order they are given: who has seen one never misses a smaller. SQLite's write lock sees to that already."""
+    if db.dialect.name == "postgresql":
+        db.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('chipwire.accounts'))"))
 
 
 def _apply_destinations(db: Connection, account: WantedAccount, cipher: Cipher, now: datetime) -> Iterator[Change]:
     table = destinations
     existing = _rows(db, table, account.id)
     for wanted in account.destinations:
-        values, done = _destination_values(wanted, existing.get(wanted.id), cipher)
+        values, done = _destination_values(wanted, existing.get(wanted.id), cipher, now)
         if done == "created":
             fresh = {"epoch": 1, "last_sequence": 0, "failures": 0, "created_at": now}
             db.execute(table.insert().values(account_id=account.id, id=wanted.id, updated_at=now, **fresh, **values))
@@ -177,7 +205,7 @@ def _apply_destinations(db: Connection, account: WantedAccount, cipher: Cipher, 
     yield from _deactivate(db, table, "destination", account.id, existing, {wanted.id for wanted in account.destinations}, now)
 
 
-def _destination_values(wanted: WantedDestination, row: RowMapping | None, cipher: Cipher) -> tuple[dict[str, Any], str | None]:
+def _destination_values(wanted: WantedDestination, row: RowMapping | None, cipher: Cipher, now: datetime) -> tuple[dict[str, Any], str | None]:
     """What to write for a destination, and what that is called; None when nothing is to be done."""
     sealed = {
         "kind": wanted.kind,
@@ -187,23 +215,55 @@ def _destination_values(wanted: WantedDestination, row: RowMapping | None, ciphe
         "active": True,
         "disabled": None,  # a new address or secret is a new beginning
         "paused_until": None,
+        "times": times_json(wanted.times),
     }
     if row is None:
         return sealed, "created"
-    same = row["kind"] == wanted.kind and _hides(row["address"], wanted.address, cipher) and _hides(row["secret"], wanted.secret, cipher)
-    if not same:
+    same_place = row["kind"] == wanted.kind and _hides(row["address"], wanted.address, cipher)
+    kept = _opened(row["secret"], cipher)
+    if not same_place or (kept and newest(kept)) != wanted.secret:
+        if same_place and kept and wanted.secret:  # the receiver may still know only the one before
+            sealed["secret"] = cipher.encrypt(rotated(kept, wanted.secret, now=now))
         return sealed | {"failures": 0}, "updated"
-    return {"active": True}, None if row["active"] else "reactivated"
+    done = "reactivated" if not row["active"] else "updated" if row["times"] != sealed["times"] else None
+    return {"active": True, "times": sealed["times"]}, done
 
 
-def _hides(sealed: bytes | None, text: str | None, cipher: Cipher) -> bool:
+def _hides(sealed: bytes, text: str, cipher: Cipher) -> bool:
     """Whether that is the text. What no key opens any more is another: so applying the file again mends what a lost key has cost."""
-    if sealed is None or text is None:
-        return sealed is None and text is None
+    return _opened(sealed, cipher) == text
+
+
+def _opened(sealed: bytes | None, cipher: Cipher) -> str | None:
+    """None also where no key opens it."""
     try:
-        return cipher.decrypt(sealed) == text
+        return None if sealed is None else cipher.decrypt(sealed)
     except Rejected:
+        return None
+
+
+def rotate(db: Connection, key: DestinationKey, secret: str, cipher: Cipher, *, grace: timedelta, now: datetime) -> bool:
+    """Gives a webhook a new secret; the one before signs beside it for the grace. False when there is no such webhook. Raises Rejected."""
+    mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id, destinations.c.secret.is_not(None))
+    sealed = db.execute(sa.select(destinations.c.secret).where(*mine)).scalar_one_or_none()
+    if sealed is None:
         return False
+    kept = rotated(cipher.decrypt(sealed), secret, now=now, grace=grace)
+    db.execute(destinations.update().where(*mine).values(secret=cipher.encrypt(kept), updated_at=now))
+    return True
+
+
+def address_of(db: Connection, key: DestinationKey, cipher: Cipher) -> tuple[str, str | None] | None:
+    """Address and secret of a destination in clear; None when there is no such destination. Raises Rejected."""
+    mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id)
+    row = db.execute(sa.select(destinations.c.address, destinations.c.secret).where(*mine)).first()
+    return None if row is None else (cipher.decrypt(row.address), None if row.secret is None else cipher.decrypt(row.secret))
+
+
+def set_verified(db: Connection, key: DestinationKey, now: datetime, *, verified: bool) -> None:
+    """Whether a destination has shown that it is its owner's. Only then it takes alerts."""
+    mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id)
+    db.execute(destinations.update().where(*mine).values(verified=verified, updated_at=now))
 
 
 def _apply_subscriptions(db: Connection, account: WantedAccount, now: datetime) -> Iterator[Change]:
@@ -260,7 +320,8 @@ def list_destinations(db: Connection, account_id: str) -> list[Destination]:
     return [
         Destination(
             DestinationKey(account_id, row["id"]),
-            *(row[name] for name in ("kind", "verified", "active", "disabled", "epoch", "last_sequence", "failures", "paused_until")),
+            times=_times(row["times"]),
+            **{name: row[name] for name in ("kind", "verified", "active", "disabled", "epoch", "last_sequence", "failures", "paused_until")},
         )
         for row in rows
     ]
@@ -277,19 +338,32 @@ def pairs(db: Connection, account_id: str) -> list[tuple[Subscription, Destinati
     return [(one, destinations_by_key[one.destination]) for one in list_subscriptions(db, account_id)]
 
 
-def audience(db: Connection, *, after: DestinationKey | None, until: datetime, limit: int) -> list[DestinationKey]:
-    """The next destinations, in order, that take alerts and had a subscription pointing at them at `until`."""
+def changed_since(db: Connection, revision: int) -> tuple[int, dict[str, list[Subscription]]]:
+    """The newest revision, and the active subscriptions of every account that changed after the given one; none where all were switched off."""
+    rows = db.execute(sa.select(accounts.c.id, accounts.c.revision).where(accounts.c.revision > revision)).all()
+    if not rows:
+        return revision, {}
+    found: dict[str, list[Subscription]] = {row.id: [] for row in rows}
+    query = _pointing().join(accounts, accounts.c.id == subscriptions.c.account_id).where(accounts.c.revision > revision, subscriptions.c.active)
+    for row in db.execute(query).mappings():
+        found[row["account_id"]].append(_subscription(row))
+    return max(row.revision for row in rows), found
+
+
+def reachable(db: Connection, keys: Collection[DestinationKey]) -> dict[DestinationKey, Times]:
+    """Those of these destinations that take alerts and that an active subscription still points at, with the times at which they may be told."""
+    if not keys:
+        return {}
     at = subscription_destinations.c
-    key = sa.tuple_(at.account_id, at.destination_id)
-    reachable = (
-        sa.select(at.account_id, at.destination_id)
-        .join(subscriptions, sa.and_(subscriptions.c.account_id == at.account_id, subscriptions.c.id == at.subscription_id))
-        .join(destinations, sa.and_(destinations.c.account_id == at.account_id, destinations.c.id == at.destination_id))
-        .where(takes_alerts(), subscriptions.c.active, subscriptions.c.created_at <= until, at.created_at <= until)
+    place = sa.tuple_(destinations.c.account_id, destinations.c.id)
+    wanted = (
+        sa.exists()
+        .where(at.account_id == destinations.c.account_id, at.destination_id == destinations.c.id)
+        .where(subscriptions.c.account_id == at.account_id, subscriptions.c.id == at.subscription_id, subscriptions.c.active)
     )
-    if after is not None:
-        reachable = reachable.where(key > sa.tuple_(*(sa.literal(part) for part in after)))
-    return [DestinationKey(*row) for row in db.execute(reachable.distinct().order_by(at.account_id, at.destination_id).limit(limit))]
+    query = sa.select(destinations.c.account_id, destinations.c.id, destinations.c.times)
+    rows = db.execute(query.where(place.in_([tuple(key) for key in keys]), takes_alerts(), wanted))
+    return {DestinationKey(account_id, one): _times(times) for account_id, one, times in rows}
 
 
 def subscriptions_of(db: Connection, first: DestinationKey, last: DestinationKey, *, until: datetime) -> list[Subscription]:
@@ -304,6 +378,12 @@ def subscriptions_of(db: Connection, first: DestinationKey, last: DestinationKey
         at.created_at <= until,
     )
     return [_subscription(row) for row in db.execute(query.order_by(*_ORDER)).mappings()]
+
+
+def disable(db: Connection, key: DestinationKey, why: str, now: datetime) -> bool:
+    """Switches a destination off until it is given another address. False when there is none, or it is off already."""
+    mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id, destinations.c.disabled.is_(None))
+    return db.execute(destinations.update().where(*mine).values(disabled=why, updated_at=now)).rowcount > 0
 
 
 def takes_alerts() -> sa.ColumnElement[bool]:
@@ -335,9 +415,20 @@ def _subscription(row: RowMapping) -> Subscription:
         row["language"],
         row["active"],
         row["created_at"],
+        max(row["created_at"], row["pointing_since"]),
     )
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=20_000)  # many are written alike
 def _when(written: str) -> When:
     return When.model_validate_json(written)
+
+
+def times_json(times: Times) -> str:
+    """Times as they are kept."""
+    return times.model_dump_json(by_alias=True, exclude_defaults=True)
+
+
+@lru_cache(maxsize=1_000)
+def _times(written: str) -> Times:
+    return Times.model_validate_json(written)

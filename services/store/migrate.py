@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
 TABLE_MODULES = (
     "services.store.accounts",
+    "services.store.brakes",
     "services.store.delivery",
+    "services.store.digests",
     "services.store.ingest",
     "services.store.leases",
+    "services.store.suppression",
     "services.store.threads",
 )
 """Every module that defines tables; the migrations are checked against them."""

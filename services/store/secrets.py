@@ -49,6 +49,16 @@ def open_cipher(path: Path, *, create: bool) -> Cipher:
     return cipher(lines, where=str(path))
 
 
+def open_lasting_key(path: Path) -> bytes:
+    """A key that is never rotated, made when it is asked for first. Raises Misconfigured."""
+    if not path.exists():
+        _create(path)
+    try:
+        return path.read_bytes().strip()
+    except OSError as exc:
+        raise Misconfigured(f"the key file {path} cannot be read ({type(exc).__name__})") from exc
+
+
 def cipher(keys: Sequence[str], *, where: str = "the keys") -> Cipher:
     """The cipher with these keys, the newest first. Raises Misconfigured when one is no key."""
     from cryptography.fernet import Fernet, MultiFernet  # only where it is used: 50 ms of import

@@ -173,7 +173,7 @@ class Home:
         """Everything to a webhook at this URL, to this address, or both."""
         self.write("hook.secret", SECRET)
         destinations = [f'{{id: hook, webhook: {{url: "{hook}", secret_file: hook.secret}}}}'] * bool(hook) + [f"{{id: mail, email: {mail}}}"] * bool(mail)
-        subscription = f"{{id: everything, to: [{', '.join(['hook'] * bool(hook) + ['mail'] * bool(mail))}], when: {{}}}}"
+        subscription = f"{{id: everything, to: [{', '.join(['hook'] * bool(hook) + ['mail'] * bool(mail))}], when: {{}}, cadence: immediate}}"
         self.write("subscriptions.yaml", _SUBSCRIPTIONS.format(destinations="\n      - ".join(destinations), subscription=subscription))
 
     def _share_cache(self, data: Path) -> None:

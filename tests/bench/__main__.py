@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from services.runtime import logs
-from tests.bench import brokers, classify, http_client, line, push, start, webhooks
+from tests.bench import brokers, classify, fairness, http_client, line, push, route, start, webhooks
 from tests.bench.news import load
 from tests.bench.report import Row, table
 from tests.bench.setting import LeftOut, Measure, Setting
@@ -29,7 +29,9 @@ MEASURES: Mapping[str, Measure] = {
     "push": push.measure,
     "kafka": line.measure_kafka,
     "embedded": line.measure_embedded,
+    "route": route.measure,
     "webhooks": webhooks.measure,
+    "fairness": fairness.measure,
     "client": http_client.measure,
     "kafka-broker": brokers.measure_kafka,
     "embedded-broker": brokers.measure_embedded,

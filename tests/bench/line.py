@@ -50,7 +50,7 @@ SUBSCRIPTIONS = """
 accounts:
   - id: bench
     destinations: [{{id: hook, webhook: {{url: "{url}", env: BENCH_HOOK_SECRET}}}}]
-    subscriptions: [{{id: all, to: [hook], when: {{}}}}]
+    subscriptions: [{{id: all, to: [hook], when: {{}}, cadence: immediate}}]
 """
 
 

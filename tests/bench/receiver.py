@@ -14,6 +14,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
+AWAY = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
+SLOW = 10.0
+"""Seconds until `/slow` answers. `/dead` never does."""
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 Came = Callable[[bytes], None]
@@ -21,10 +24,10 @@ Came = Callable[[bytes], None]
 
 
 class Endpoint(asyncio.Protocol):
-    """Answers 204 to every POST."""
+    """Answers 204 to every POST, or what `answer` gives; to `/slow` late, to `/dead` never."""
 
-    def __init__(self, came: Came | None = None) -> None:
-        self._came, self._seen = came, b""
+    def __init__(self, came: Came | None = None, answer: Callable[[], bytes] = lambda: ANSWER) -> None:
+        self._came, self._seen, self._answer = came, b"", answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -32,10 +35,17 @@ class Endpoint(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._seen += data
         while (end := self._end()) is not None:
-            self._transport.write(ANSWER)  # type: ignore[attr-defined]  # a TCP transport
+            self._reply(self._seen[:16])
             request, self._seen = self._seen[:end], self._seen[end:]
             if self._came:
                 self._came(request)
+
+    def _reply(self, start: bytes) -> None:
+        write = self._transport.write  # type: ignore[attr-defined]  # a TCP transport
+        if start.startswith(b"POST /slow"):
+            asyncio.get_running_loop().call_later(SLOW, write, ANSWER)
+        elif not start.startswith(b"POST /dead"):
+            write(self._answer())
 
     def _end(self) -> int | None:
         head = self._seen.find(b"\r\n\r\n") + 4

@@ -24,6 +24,7 @@ from docs import settings as settings_table
 from schemas.config.duration import parse_duration
 from services import app
 from services.notifier import subscriptions
+from services.notifier.names import load_names
 from services.notifier.settings import NotifierSettings
 from services.runtime.config_files import ConfigDir
 from services.runtime.settings import SECRETS_DIR, RuntimeSettings
@@ -238,7 +239,7 @@ def test_processes_of_ours_can_do_little_harm(name: str) -> None:
 
 
 def test_the_subscriptions_to_begin_with_are_valid_and_reach_the_mail_catcher() -> None:
-    (account,) = subscriptions.of_team(ConfigDir(DEPLOY / "config"), {})
+    (account,) = subscriptions.of_team(ConfigDir(DEPLOY / "config"), {}, load_names(ConfigDir()))
 
     assert [destination.kind for destination in account.destinations] == ["email", "terminal"]
     assert SERVICES["notifier"]["environment"]["CHIPWIRE_CONFIG"] == SERVICES["notifier"]["volumes"][0].split(":")[1]

@@ -7,6 +7,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from schemas.config.subscriptions import When
+from schemas.config.times import Times
 from services.store import accounts, secrets
 from services.store.accounts import Change, DestinationKey, WantedAccount, WantedDestination, WantedSubscription
 from services.store.engine import Store
@@ -96,22 +97,45 @@ async def test_a_disabled_destination_stays_so_until_it_is_another(store: Store)
     assert (unchanged, still[0].disabled, moved[0].disabled) == ([], "gone", None)
 
 
-async def test_the_audience_comes_in_chunks_and_holds_only_who_was_subscribed_then(store: Store) -> None:
-    names = [f"hook{number}" for number in range(5)]
-    await store.run(lambda db: subscribe(db, account(*(hook(name) for name in names))))
-    late = WantedAccount("late", (hook(),), (WantedSubscription("all", ("hook",), When()),))
-    await store.run(lambda db: subscribe(db, late, now=NOW + timedelta(seconds=1)))
+async def test_only_what_has_changed_is_read_again(store: Store) -> None:
+    other = WantedAccount("other", (hook(),), (WantedSubscription("all", ("hook",), When()),))
+    await store.run(lambda db: subscribe(db, account(hook()), other))
+    revision, everything = await store.read(lambda db: accounts.changed_since(db, 0))
 
-    first = await store.read(lambda db: accounts.audience(db, after=None, until=NOW, limit=3))
-    rest = await store.read(lambda db: accounts.audience(db, after=first[-1], until=NOW, limit=3))
+    await store.run(lambda db: subscribe(db, account(hook(), subscriptions=[])))
+    later, changed = await store.read(lambda db: accounts.changed_since(db, revision))
+    await store.run(lambda db: subscribe(db, other))
 
-    assert names == [one.id for one in (*first, *rest)]
-    pointing = await store.read(lambda db: accounts.subscriptions_of(db, first[0], first[-1], until=NOW))
-    assert [(one, "all") for one in first] == [(one.destination, one.id) for one in pointing]
+    assert {account_id: [one.id for one in ones] for account_id, ones in everything.items()} == {DESK: ["all"], "other": ["all"]}
+    assert changed == {DESK: []}
+    assert later > revision
+    assert (later, {}) == await store.read(lambda db: accounts.changed_since(db, later)), "the same once more is no change"
 
 
 async def test_a_destination_added_to_an_old_subscription_hears_nothing_of_before(store: Store) -> None:
     await store.run(subscribe)
     await store.run(lambda db: subscribe(db, account(hook(), hook("pager")), now=NOW + timedelta(seconds=1)))
 
-    assert [one.id for one in await store.read(lambda db: accounts.audience(db, after=None, until=NOW, limit=9))] == ["hook"]
+    found = await store.read(lambda db: accounts.list_subscriptions(db, DESK))
+
+    assert {"hook": LONG_AGO, "pager": NOW + timedelta(seconds=1)} == {one.destination.id: one.since for one in found}
+
+
+async def test_reachable_is_who_takes_alerts_and_is_still_pointed_at_with_their_times(store: Store) -> None:
+    times = Times(zone="Asia/Tokyo", most_a_day=3)
+    destinations = [WantedDestination("night", "webhook", "https://example.com/hook", SECRET, times), hook("gone"), hook("lonely")]
+    one = WantedSubscription("all", ("night", "gone"), When())
+    await store.run(lambda db: subscribe(db, account(*destinations, subscriptions=[one])))
+    await store.run(lambda db: db.execute(accounts.destinations.update().where(accounts.destinations.c.id == "gone").values(disabled="gone")))
+
+    found = await store.read(lambda db: accounts.reachable(db, [DestinationKey(DESK, name) for name in ("night", "gone", "lonely", "nobody")]))
+
+    assert {DestinationKey(DESK, "night"): times} == found
+
+
+async def test_other_times_are_a_change(store: Store) -> None:
+    await store.run(subscribe)
+
+    changes = await store.run(lambda db: subscribe(db, account(hook(times=Times(zone="Europe/Paris")))))
+
+    assert [Change(DESK, "destination", "hook", "updated")] == changes

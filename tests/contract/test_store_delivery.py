@@ -10,10 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.config.subscriptions import When
-from services.store import accounts, delivery
+from services.notifier.pace import Pace
+from services.store import accounts, delivery, engine, queue
 from services.store.accounts import WantedSubscription
-from services.store.delivery import Breaker, Claimed, Health, Result, Tidied, delivery_id
+from services.store.delivery import delivery_id
 from services.store.engine import Store
+from services.store.health import Breaker, Health
+from services.store.journal import Result
+from services.store.queue import Claimed, Tidied
 from tests import make
 from tests.alerting import (
     DESK,
@@ -24,13 +28,13 @@ from tests.alerting import (
     deliveries,
     fan_out_all,
     hook,
-    journal,
     key,
     raise_alert,
     retried,
     sent,
     states,
     subscribe,
+    write,
 )
 from tests.fakes import FakeClock
 
@@ -41,7 +45,7 @@ A1, A2, A3 = (f"{event.id}.{event.version}" for event in (V1, V2, V3))
 @pytest.fixture
 async def now(store: Store) -> FakeClock:
     """A clock at the database's time, with one subscriber in the store and one alert fanned out to it."""
-    clock = FakeClock(await store.read(lambda db: delivery.database_now(db, make.NOW)))
+    clock = FakeClock(await store.read(lambda db: engine.database_now(db, make.NOW)))
     await store.run(subscribe)
     await store.run(lambda db: (raise_alert(db, V1, now=clock.now()), fan_out_all(db, clock.now())))
     return clock
@@ -125,13 +129,13 @@ async def test_a_newer_version_leaves_alone_where_it_does_not_go(store: Store) -
 
 @pytest.mark.parametrize("kind", ["correction", "withdrawal"])
 async def test_a_correction_goes_to_exactly_those_who_were_told_whatever_they_filter(store: Store, kind: str) -> None:
-    clock = FakeClock(await store.read(lambda db: delivery.database_now(db, make.NOW)))
+    clock = FakeClock(await store.read(lambda db: engine.database_now(db, make.NOW)))
     loosening = When.model_validate({"direction": "loosen"})
     wanted = account(hook("told"), hook("waiting"), subscriptions=[WantedSubscription("l", ("told", "waiting"), loosening)])
     await store.run(lambda db: (subscribe(db, wanted), raise_alert(db, V1, now=clock.now()), fan_out_all(db, clock.now())))
     mine = await claimed(store, clock)
     results = [sent(one) if one.destination.id == "told" else retried(one) for one in mine]
-    await store.run(lambda db: journal(db, *results, now=clock.now()))
+    await store.run(lambda db: write(db, *results, now=clock.now()))
 
     wrong = make.event(version=2, direction="tighten")
     await store.run(lambda db: (raise_alert(db, wrong, kind=kind, now=clock.now()), fan_out_all(db, clock.now())))
@@ -141,7 +145,7 @@ async def test_a_correction_goes_to_exactly_those_who_were_told_whatever_they_fi
 
 async def test_a_correction_reaches_those_who_may_have_been_told(store: Store, now: FakeClock) -> None:
     mine = await claimed(store, now)
-    await store.run(lambda db: journal(db, *(retried(one, maybe_sent=True) for one in mine), now=now.now()))
+    await store.run(lambda db: write(db, *(retried(one, maybe_sent=True) for one in mine), now=now.now()))
 
     await store.run(lambda db: (raise_alert(db, V2, kind="correction", now=now.now()), fan_out_all(db, now.now())))
 
@@ -150,7 +154,7 @@ async def test_a_correction_reaches_those_who_may_have_been_told(store: Store, n
 
 async def test_a_correction_respects_who_left(store: Store, now: FakeClock) -> None:
     mine = await claimed(store, now)
-    await store.run(lambda db: journal(db, *map(sent, mine), now=now.now()))
+    await store.run(lambda db: write(db, *map(sent, mine), now=now.now()))
     await store.run(lambda db: subscribe(db, account(hook(), subscriptions=[]), now=now.now()))
 
     await store.run(lambda db: (raise_alert(db, V2, kind="correction", now=now.now()), fan_out_all(db, now.now())))
@@ -162,7 +166,7 @@ async def test_what_fails_while_a_newer_version_came_is_not_tried_again(store: S
     mine = await claimed(store, now)
     await store.run(lambda db: (raise_alert(db, V2, kind="update", now=now.now()), fan_out_all(db, now.now())))
 
-    await store.run(lambda db: journal(db, *map(retried, mine), now=now.now()))
+    await store.run(lambda db: write(db, *map(retried, mine), now=now.now()))
 
     assert await store.read(states) == {("hook", A1): "superseded", ("hook", A2): "pending"}
 
@@ -172,7 +176,7 @@ async def test_a_correction_of_what_was_in_flight_and_failed_goes_with_it(store:
     await store.run(lambda db: (raise_alert(db, V2, kind="withdrawal", now=now.now()), fan_out_all(db, now.now())))
     assert await store.read(states) == {("hook", A1): "sending", ("hook", A2): "pending"}
 
-    await store.run(lambda db: journal(db, *map(retried, mine), now=now.now()))
+    await store.run(lambda db: write(db, *map(retried, mine), now=now.now()))
 
     assert await store.read(states) == {("hook", A1): "superseded", ("hook", A2): "superseded"}
 
@@ -185,7 +189,8 @@ async def test_a_claimed_delivery_holds_what_is_needed_to_send_it(store: Store, 
 
     assert (A1, V1, "new", "webhook", key("hook"), 1, "mine") == (one.alert_id, one.event, one.kind, one.channel, one.destination, one.attempt, one.token)
     assert (one.sequence, one.previous, one.epoch) == (1, 0, 1)
-    assert await store.read(lambda db: attempts(db, one.id)) == [(1, None, None)], "the attempt is written before it is made"
+    (before,) = await store.read(deliveries)
+    assert (before.state, before.attempts) == ("sending", 1), "the attempt is written before it is made"
 
 
 async def test_a_delivery_is_claimed_by_one(store: Store, now: FakeClock) -> None:
@@ -202,23 +207,25 @@ async def test_a_delivery_is_claimed_by_one(store: Store, now: FakeClock) -> Non
 
 async def test_what_is_not_due_is_not_claimed(store: Store, now: FakeClock) -> None:
     mine = await claimed(store, now)
-    await store.run(lambda db: journal(db, *(retried(one, timedelta(hours=1)) for one in mine), now=now.now()))
+    await store.run(lambda db: write(db, *(retried(one, timedelta(hours=1)) for one in mine), now=now.now()))
 
     assert await claimed(store, now) == []
-    due = await store.read(delivery.next_due)
+    due = await store.read(queue.next_due)
     assert due is not None
     assert timedelta(minutes=59) < due - now.now() < timedelta(minutes=61)
 
 
 async def test_a_destination_gets_its_share_and_hides_nobody(store: Store) -> None:
-    clock = FakeClock(await store.read(lambda db: delivery.database_now(db, make.NOW)))
+    clock = FakeClock(await store.read(lambda db: engine.database_now(db, make.NOW)))
     await store.run(lambda db: subscribe(db, account(hook("busy"), hook("calm"))))
     await store.run(lambda db: [raise_alert(db, make.event(id=f"E{number}"), now=clock.now()) for number in range(9)])
     await store.run(lambda db: fan_out_all(db, clock.now()))
 
-    first = await claimed(store, clock, per_destination=2)
-    hands = {key("busy"): 2, key("calm"): 1}
-    second = await claimed(store, clock, per_destination=2, in_hand=hands)
+    pace = Pace(places=100, per_destination=2)
+    first = await claimed(store, clock, pace=pace)
+    for name in ("busy", "busy", "calm"):
+        pace.took(key(name), 0, probe=False)
+    second = await claimed(store, clock, pace=pace)
 
     assert [sum(one.destination.id == name for one in first) for name in ("busy", "calm")] == [2, 2]
     assert [one.destination.id for one in second] == ["calm"]
@@ -228,7 +235,7 @@ async def test_numbers_rise_by_one_in_the_order_of_release_and_are_kept(store: S
     await store.run(lambda db: [raise_alert(db, make.event(id=f"E{number}"), now=now.now()) for number in range(5)])
     await store.run(lambda db: fan_out_all(db, now.now()))
     first = await claimed(store, now, limit=2)
-    await store.run(lambda db: journal(db, *(retried(one, timedelta()) for one in first), now=now.now()))
+    await store.run(lambda db: write(db, *(retried(one, timedelta()) for one in first), now=now.now()))
 
     rest = await claimed(store, now, limit=10, breaker=Breaker(failures=100))
 
@@ -254,16 +261,16 @@ async def test_two_claimers_at_once_never_give_a_number_twice(store: Store, now:
 async def test_what_was_sent_is_done(store: Store, now: FakeClock) -> None:
     (one,) = await claimed(store, now)
 
-    fenced = await store.run(lambda db: journal(db, sent(one), now=now.now()))
+    fenced = await store.run(lambda db: write(db, sent(one), now=now.now()))
 
     assert (fenced, await store.read(states), await store.read(lambda db: attempts(db, one.id))) == ([], {("hook", A1): "sent"}, [(1, "sent", "accepted")])
-    assert await store.read(delivery.next_due) is None
+    assert await store.read(queue.next_due) is None
 
 
 async def test_what_has_no_attempt_left_has_failed(store: Store, now: FakeClock) -> None:
     (one,) = await claimed(store, now)
 
-    await store.run(lambda db: journal(db, retried(one, None), now=now.now()))
+    await store.run(lambda db: write(db, retried(one, None), now=now.now()))
 
     assert await store.read(states) == {("hook", A1): "failed"}
 
@@ -271,28 +278,28 @@ async def test_what_has_no_attempt_left_has_failed(store: Store, now: FakeClock)
 async def test_a_lease_that_ran_out_is_taken_back_and_its_late_holder_writes_nothing(store: Store, now: FakeClock) -> None:
     (slow,) = await claimed(store, now, token="slow", lease=timedelta(seconds=-1))
 
-    tidied = await store.run(lambda db: delivery.tidy(db, now.now()))
+    tidied = await store.run(lambda db: queue.tidy(db, now.now()))
     (again,) = await claimed(store, now, token="quick")
-    fenced = await store.run(lambda db: journal(db, sent(slow), now=now.now()))
+    fenced = await store.run(lambda db: write(db, sent(slow), now=now.now()))
 
     assert Tidied(expired=1, withheld=0) == tidied
     assert (slow.id, slow.sequence, 2) == (again.id, again.sequence, again.attempt)
     assert [slow] == [one.delivery for one in fenced]
     assert await store.read(states) == {("hook", A1): "sending"}
-    assert await store.read(lambda db: attempts(db, slow.id)) == [(1, "abandoned", "abandoned"), (2, None, None)]
-    assert await store.run(lambda db: journal(db, sent(again), now=now.now())) == []
+    assert await store.read(lambda db: attempts(db, slow.id)) == [(1, "abandoned", "abandoned")]
+    assert await store.run(lambda db: write(db, sent(again), now=now.now())) == []
 
 
 async def test_a_lease_that_runs_is_not_taken_back(store: Store, now: FakeClock) -> None:
     await claimed(store, now)
 
-    assert Tidied(0, 0) == await store.run(lambda db: delivery.tidy(db, now.now()))
+    assert Tidied(0, 0) == await store.run(lambda db: queue.tidy(db, now.now()))
 
 
 async def test_what_was_never_begun_goes_back_uncounted(store: Store, now: FakeClock) -> None:
     mine = await claimed(store, now)
 
-    await store.run(lambda db: delivery.release(db, mine, now.now()))
+    await store.run(lambda db: queue.release(db, mine, now.now()))
     (again,) = await claimed(store, now)
 
     assert (1, mine[0].sequence) == (again.attempt, again.sequence)
@@ -302,9 +309,9 @@ async def test_a_destination_that_is_gone_is_disabled_and_what_waits_is_withheld
     await store.run(lambda db: (raise_alert(db, make.event(id="E2"), now=now.now()), fan_out_all(db, now.now())))
     (one,) = await claimed(store, now, limit=1)
 
-    await store.run(lambda db: journal(db, Result(one, "final", "gone", 410, disable=True), now=now.now()))
+    await store.run(lambda db: write(db, Result(one, "final", "gone", 410, disable=True), now=now.now()))
     nothing = await claimed(store, now)
-    tidied = await store.run(lambda db: delivery.tidy(db, now.now()))
+    tidied = await store.run(lambda db: queue.tidy(db, now.now()))
 
     assert (nothing, tidied.withheld) == ([], 1)
     assert sorted((await store.read(states)).values()) == ["failed", "withheld"]
@@ -314,7 +321,7 @@ async def test_a_destination_that_is_gone_is_disabled_and_what_waits_is_withheld
 async def test_what_nobody_subscribes_to_any_more_is_withheld(store: Store, now: FakeClock) -> None:
     await store.run(lambda db: subscribe(db, account(hook(), subscriptions=[])))
 
-    await store.run(lambda db: delivery.tidy(db, now.now()))
+    await store.run(lambda db: queue.tidy(db, now.now()))
 
     assert await store.read(states) == {("hook", A1): "withheld"}
 
@@ -323,13 +330,16 @@ async def test_a_destination_that_keeps_failing_is_left_alone_then_probed_by_one
     await store.run(lambda db: [raise_alert(db, make.event(id=f"E{number}"), now=now.now()) for number in range(9)])
     await store.run(lambda db: fan_out_all(db, now.now()))
     mine = await claimed(store, now)
-    await store.run(lambda db: journal(db, *(retried(one, timedelta()) for one in mine), now=now.now()))
+    await store.run(lambda db: write(db, *(retried(one, timedelta()) for one in mine), now=now.now()))
 
     while_open = await claimed(store, now)
     await store.run(lambda db: db.execute(accounts.destinations.update().values(paused_until=LONG_AGO)))
-    probe = await claimed(store, now)
-    beside = await claimed(store, now, in_hand={key("hook"): 1})
-    await store.run(lambda db: journal(db, *map(sent, probe), now=now.now()))
+    await store.run(lambda db: db.execute(delivery.deliveries.update().values(due_at=LONG_AGO)))
+    pace = Pace(places=100, per_destination=9)
+    probe = await claimed(store, now, pace=pace)
+    pace.took(key("hook"), 0, probe=True)
+    beside = await claimed(store, now, pace=pace)
+    await store.run(lambda db: write(db, *map(sent, probe), now=now.now()))
     after = await claimed(store, now)
 
     assert (len(while_open), len(probe), len(beside), len(after)) == (0, 1, 0, 9)
@@ -339,17 +349,17 @@ async def test_a_receiver_that_asks_for_a_pause_gets_it(store: Store, now: FakeC
     await store.run(lambda db: (raise_alert(db, make.event(id="E2"), now=now.now()), fan_out_all(db, now.now())))
     (one,) = await claimed(store, now, limit=1)
 
-    await store.run(lambda db: journal(db, retried(one, timedelta(minutes=5), pause=timedelta(minutes=5)), now=now.now()))
+    await store.run(lambda db: write(db, retried(one, timedelta(minutes=5), pause=timedelta(minutes=5)), now=now.now()))
 
     assert await claimed(store, now) == []
 
 
 async def test_the_queue_tells_its_depth_and_its_oldest(store: Store, now: FakeClock) -> None:
-    queue = await store.read(delivery.queue)
+    waiting = await store.read(queue.queue)
 
-    assert queue.depth == 1
-    assert queue.oldest_due_at is not None
-    assert abs(queue.oldest_due_at - now.now()) < timedelta(minutes=1)
+    assert waiting.depth == 1
+    assert waiting.oldest_due_at is not None
+    assert abs(waiting.oldest_due_at - now.now()) < timedelta(minutes=1)
 
 
 def test_a_burst_of_failures_opens_the_breaker_for_its_first_pause_only() -> None:

@@ -25,7 +25,11 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A verb, its object, and the outcome. `strength` is how surely it is the change of its sentence; `outer` undoes it, where there is one."""
+    """A verb, its object, and the outcome.
+
+    `strength` is how surely it is the change of its sentence; `outer` undoes it, where there is one. `firm` is an outcome that follows from what the item tells
+    besides, and needs no weighing: only planned, denied.
+    """
 
     part: Part
     verb: Hit
@@ -35,6 +39,7 @@ class Change:
     outcome: Outcome
     strength: float
     outer: Hit | None = None
+    firm: bool = False
 
 
 Classed = Sequence[tuple[Hit, str]]
@@ -88,12 +93,13 @@ def _pairs(part: Part, verbs: Classed, objects: Classed, table: Changes, window:
     for verb, verb_class in verbs:
         outcomes = table.matrix.get(verb_class, {})
         strength = table.strength.get(verb_class, 0.0)
+        firm = verb_class in table.firm or verb_class != table.verbs[verb.concept]  # what was a plan has been looked at
         if ALONE in outcomes:
-            yield Change(part, verb, verb, verb_class, ALONE, outcomes[ALONE], strength)
+            yield Change(part, verb, verb, verb_class, ALONE, outcomes[ALONE], strength, firm=firm)
         for thing, object_class in objects:
             gap = distance(verb, thing)
             if object_class in outcomes and gap is not None and gap <= window and not _is_curbed(thing, object_class, verb_class, curbs, table, window):
-                yield Change(part, verb, thing, verb_class, object_class, outcomes[object_class], strength - gap / window)
+                yield Change(part, verb, thing, verb_class, object_class, outcomes[object_class], strength - gap / window, firm=firm)
 
 
 def _is_curbed(thing: Hit, object_class: str, verb_class: str, curbs: Sequence[Hit], table: Changes, window: int) -> bool:
@@ -105,7 +111,7 @@ def _nested(change: Change, verbs: Classed, table: Changes, window: int) -> Chan
     """Innermost first: what governs a change turns it round ("delays the lifting of the ban", "drops a plan to bar exports") or denies it."""
     inner = distance(change.verb, change.object) or 0
     if (denial := next((verb for verb, verb_class in verbs if verb_class in table.denied and _governs(verb, change, inner, window)), None)) is not None:
-        return replace(change, outer=denial, outcome=DENIED)
+        return replace(change, outer=denial, outcome=DENIED, firm=True)
     for verb, verb_class in verbs:
         reach, beyond = distance(verb, change.verb), distance(verb, change.object)
         if reach is None or reach > window:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from schemas.config.tables import StageCue, Stages
 from services.classifier.facts.change import Change
@@ -11,17 +12,42 @@ from services.classifier.facts.quote import Quote, quote
 from services.classifier.terms import Hit
 
 LEAD = 4
+ANNOUNCED, IN_FORCE = "announced", "in_force"
 
 
-def stage(parts: Sequence[Part], change: Change | None, tier: int, table: Stages) -> tuple[str, tuple[Quote, ...]]:
-    """The first cue of the table that is found: in the sentence of the change, or anywhere in the lead where the cue says so. Never above what the source may say."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A stage, and the sentence and the words of the cue that shows it; none where only the kind of the change does.
+
+    `firm` is what a cue shows that is meant for this very action: a dropped plan of which officials say nothing is a report.
+    """
+
+    stage: str
+    part: Part | None = None
+    hits: tuple[Hit, ...] = ()
+    firm: bool = False
+
+    def quotes(self) -> tuple[Quote, ...]:
+        """The words that it rests on."""
+        return (quote("stage", self.stage, self.part, *self.hits),) if self.part is not None and self.hits else ()
+
+
+def shown_stage(parts: Sequence[Part], change: Change | None, table: Stages) -> Shown:
+    """The stage of the first cue of the table that is found: in the sentence of the change, or anywhere in the lead where the cue says so."""
     for cue in table.cues:
         part = _shows(cue, parts, change)
         if part is not None:
-            found = capped(cue.stage, tier, table)
-            return found, (quote("stage", found, part, *_hit(cue, part)),)
+            return Shown(cue.stage, part, tuple(_hit(cue, part)), firm=len(cue.actions) == 1)
     action = change.outcome.action if change else None
-    return capped(table.by_action.get(action, table.default) if action else table.default, tier, table), ()
+    return Shown(table.by_action.get(action, table.default) if action else table.default)
+
+
+def settled_stage(shown: Shown, likely: str, change: Change | None, tier: int, table: Stages, *, ahead: bool) -> Shown:
+    """The stage that is told: the likely one where it is not the one shown. Never above what the source may say, nor in force before its day."""
+    found = capped(ANNOUNCED if ahead and likely == IN_FORCE else likely, tier, table)
+    if found == shown.stage or change is None:
+        return replace(shown, stage=found)
+    return Shown(found, change.part, (change.verb, change.object))
 
 
 def _shows(cue: StageCue, parts: Sequence[Part], change: Change | None) -> Part | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.config.lexicon import LexiconFile
@@ -22,22 +22,30 @@ RIVAL = 0.75
 
 @dataclass(slots=True)
 class Signs:
-    """What speaks for a state as imposer and as target, with the best sighting of each."""
+    """What speaks for each state, by the name of the sign, with the best sighting of each as imposer and as target."""
 
-    imposer: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    target: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    of: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
     seen: dict[tuple[str, str], tuple[float, Part, Hit]] = field(default_factory=dict)
 
-    def add(self, role: str, state: str, weight: float, part: Part, hit: Hit) -> None:
-        """Adds a sign, and remembers it as evidence when none weighed more."""
-        (self.imposer if role == "imposers" else self.target)[state] += weight
+    def add(self, state: str, sign: str, weight: float) -> None:
+        """Adds a sign that is no word for the state itself."""
+        self.of[state][sign] += weight
+
+    def name(self, state: str, sign: str, role: str, weight: float, part: Part, hit: Hit) -> None:
+        """Adds a word for the state, and remembers it as evidence when none weighed more."""
+        self.add(state, sign, weight)
         if weight > self.seen.get((role, state), (0.0, part, hit))[0]:
             self.seen[role, state] = (weight, part, hit)
 
     def quote(self, role: str, state: str) -> tuple[Quote, ...]:
         """The best sighting, if the state was named at all."""
-        found = self.seen.get((role, state))
+        other = "targets" if role == "imposers" else "imposers"
+        found = self.seen.get((role, state)) or self.seen.get((other, state))
         return (quote(role, state, found[1], found[2]),) if found else ()
+
+    def weighed(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """Each state with the sum of its signs."""
+        return {state: sum(weights.get(sign, 0.0) * value for sign, value in signs.items()) for state, signs in self.of.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +62,65 @@ def states(
     parts: Sequence[Part], news: Sequence[float], change: Change | None, products: Sequence[str], table: Places, goods: Products, lexicon: LexiconFile
 ) -> States:
     """Weighs every name of a state, body, person and firm by the words around it and by how much its sentence is the news."""
+    signs = read_signs(parts, news, change, products, table, goods, lexicon)
+    destined = frozenset(goods.destined[product] for product in products if product in goods.destined)
+    imposers = _imposers(signs, destined, table)
+    told = [part for part in parts if part.place == 0 or (change is not None and part is change.part)]
+    imposers = (*imposers, *_partners(told, imposers, table, lexicon))
+    unnamed = any(table.region in part.concepts for part in told)
+    makers = _makers(change, products, imposers, lexicon)
+    targets = () if unnamed else makers or _targets(signs, imposers, destined, table)
+    agency, agency_quotes = _agency(parts, news, imposers, lexicon)
+    quotes = [found for state in imposers for found in signs.quote("imposers", state)] + [found for state in targets for found in signs.quote("targets", state)]
+    return States(imposers, agency, targets, (*quotes, *agency_quotes))
+
+
+def read_signs(
+    parts: Sequence[Part], news: Sequence[float], change: Change | None, products: Sequence[str], table: Places, goods: Products, lexicon: LexiconFile
+) -> Signs:
+    """All that speaks for any state."""
     signs = Signs()
     for part, score in zip(parts, news, strict=True):
         weight = (max(score, 0.0) + 0.3) / 4 * (1.5 if change is not None and part is change.part else 1.0)
         _read(part, weight, change, table, lexicon, signs)
     for product in products:
         if product in goods.origin:
-            signs.imposer[goods.origin[product]] += table.weights["origin"]
-    destined = frozenset(goods.destined[product] for product in products if product in goods.destined)
-    imposers = _imposers(signs, destined)
-    told = [part for part in parts if part.place == 0 or (change is not None and part is change.part)]
-    imposers = (*imposers, *_partners(told, imposers, table, lexicon))
-    unnamed = any(table.region in part.concepts for part in parts if part.place == 0 or (change is not None and part is change.part))
-    targets = () if unnamed else _targets(signs, imposers, destined, table)
-    agency, agency_quotes = _agency(parts, news, imposers, lexicon)
-    quotes = [found for state in imposers for found in signs.quote("imposers", state)] + [found for state in targets for found in signs.quote("targets", state)]
-    return States(imposers, agency, targets, (*quotes, *agency_quotes))
+            signs.add(goods.origin[product], "origin", 1.0)
+        if product in goods.destined:
+            signs.add(goods.destined[product], "destined", 1.0)
+    for state, found in signs.of.items():
+        if change is not None and change.outcome.action == "restrict_import" and not found.keys().isdisjoint(("marked", "subject", "agency", "person")):
+            signs.add(state, "buyer" if state in table.buyers else "seller", 1.0)
+    return signs
 
 
 def _read(part: Part, weight: float, change: Change | None, table: Places, lexicon: LexiconFile, signs: Signs) -> None:
     first, before = True, None
     for hit in part.hits:
         if hit.kind == "company" and hit.concept in lexicon.companies:
-            signs.imposer[lexicon.companies[hit.concept].hq] += table.weights["home"] * weight
+            signs.add(lexicon.companies[hit.concept].hq, "home", weight)
+        if hit.kind == "product" and (maker := lexicon.products[hit.concept].maker):
+            signs.add(lexicon.companies[maker].hq, "product", weight)
         if hit.kind not in ("agency", "person", "country") or _reacts(hit, part):
             continue
         state = state_of(hit, lexicon)
-        if state is None or _is_of_another(hit, state, part):
+        if state is None or _is_of_another(hit, state, part) or part.after(hit, 4).startswith(table.press):
             continue
+        if part.place == 0:
+            signs.add(state, "first" if first else "title", 1.0)
         if hit.kind != "country":
-            signs.add("imposers", state, table.weights[hit.kind] * weight, part, hit)
-        elif _marked(hit, part, table.target, table.articles) or (before is not None and _joined(before, hit, part, table)):
-            signs.add("targets", state, table.weights["marked"] * weight, part, hit)
+            signs.name(state, hit.kind, "imposers", weight, part, hit)
+        elif is_marked(hit, part, table.target, table.articles) or (before is not None and _joined(before, hit, part, table)):
+            signs.name(state, "marked", "targets", weight, part, hit)
             before = hit
+        elif hit.mark == "adjective" and not is_marked(hit, part, table.imposer, table.articles):
+            signs.name(state, "adjective", "targets", weight / 2, part, hit)
+        elif is_marked(hit, part, table.imposer, table.articles):
+            signs.name(state, "acting", "imposers", weight, part, hit)
+        elif first or (change is not None and part is change.part and hit.end <= change.verb.start):
+            signs.name(state, "subject", "imposers", weight, part, hit)
         else:
-            leads = first or _marked(hit, part, table.imposer, table.articles) or (change is not None and part is change.part and hit.end <= change.verb.start)
-            signs.add("imposers", state, table.weights["subject" if leads else "named"] * weight, part, hit)
-            signs.add("targets", state, table.weights["named"] * weight * (0.5 if leads else 1.0), part, hit)
+            signs.name(state, "named", "targets", weight / 2, part, hit)
         first = False
 
 
@@ -120,20 +150,22 @@ def _joined(before: Hit, hit: Hit, part: Part, table: Places) -> bool:
     return part.before(hit, hit.start - before.end) in table.joiners
 
 
-def _marked(hit: Hit, part: Part, mark: Mark, articles: Sequence[str]) -> bool:
+def is_marked(hit: Hit, part: Part, mark: Mark, articles: Sequence[str]) -> bool:
+    """Whether the words around a name, or the name's own beginning, show that part."""
     before, own, after = part.before(hit, 12), part.words(hit), part.after(hit, 12)
     for article in articles:
         before = before.removesuffix(article)
     return before.endswith(mark.before) or own.startswith(mark.within) or after.startswith(mark.after)
 
 
-def _imposers(signs: Signs, destined: frozenset[str]) -> tuple[str, ...]:
+def _imposers(signs: Signs, destined: frozenset[str], table: Places) -> tuple[str, ...]:
     """The leading state, and those that weigh nearly as much; a state that the product is made for restricts it alone or not at all."""
-    ranked = sorted(signs.imposer.items(), key=lambda item: -item[1])
+    weights, aimed = signs.weighed(table.imposer_weights), signs.weighed(table.target_weights)
+    ranked = sorted(weights.items(), key=lambda item: -item[1])
     if not ranked or ranked[0][1] <= 0:
         return ()
     best = ranked[0][1]
-    rivals = (state for state, weight in ranked[1:3] if weight >= RIVAL * best and signs.target[state] < weight and state not in destined)
+    rivals = (state for state, weight in ranked[1:3] if weight >= RIVAL * best and aimed[state] < table.least_target and state not in destined)
     return (ranked[0][0], *rivals)
 
 
@@ -151,7 +183,7 @@ def _rows(part: Part, table: Places, lexicon: LexiconFile) -> list[list[str]]:
     before: Hit | None = None
     for hit in part.hits:
         state = state_of(hit, lexicon) if hit.kind in ("country", "agency") else None
-        if state is None or _marked(hit, part, table.target, table.articles):
+        if state is None or is_marked(hit, part, table.target, table.articles):
             continue
         joined = before is not None and (before.end == hit.start or _joined(before, hit, part, table))
         rows = [*rows[:-1], [*rows[-1], state]] if joined else [*rows, [state]]
@@ -161,13 +193,22 @@ def _rows(part: Part, table: Places, lexicon: LexiconFile) -> list[list[str]]:
 
 def _targets(signs: Signs, imposers: tuple[str, ...], destined: frozenset[str], table: Places) -> tuple[str, ...]:
     leading = imposers[:1]
-    hit = sorted(state for state, weight in signs.target.items() if weight >= table.least_target and state not in imposers)
+    aimed = signs.weighed(table.target_weights)
+    hit = sorted(state for state, weight in aimed.items() if weight >= table.least_target and state not in imposers)
     if hit:
         return tuple(hit)
     usual = table.usual_target.get(leading[0]) if leading else None
-    if usual is not None and (signs.target[usual] > 0 or signs.imposer[usual] > 0):
+    if usual is not None and usual in signs.of:
         return (usual,)
     return tuple(sorted(destined.difference(imposers))) or ((EVERYONE,) if leading else ())
+
+
+def _makers(change: Change | None, products: Sequence[str], imposers: tuple[str, ...], lexicon: LexiconFile) -> tuple[str, ...]:
+    """Whom a measure of the buyers' own state hits: the states whose makers sell the product."""
+    if change is None or "import" not in (change.object_class, change.outcome.action.removeprefix("restrict_")):
+        return ()
+    makers = [lexicon.products[product].maker for product in products if product in lexicon.products]
+    return tuple(sorted({lexicon.companies[maker].hq for maker in makers if maker} - set(imposers)))
 
 
 def _agency(parts: Sequence[Part], news: Sequence[float], imposers: tuple[str, ...], lexicon: LexiconFile) -> tuple[str | None, tuple[Quote, ...]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.config.base import Config
-from schemas.config.tables import Changes, Companies, Dates, News, Places, Products, Score, Severity, Stages, Tables
+from schemas.config.tables import Amounts, Changes, Choices, Companies, Dates, News, Places, Products, Score, Severity, Stages, Tables
 from services.runtime.config_files import ConfigDir
 from services.runtime.errors import Misconfigured
 
@@ -24,6 +24,8 @@ FILES: Mapping[str, type[Config]] = {
     "companies": Companies,
     "severity": Severity,
     "dates": Dates,
+    "amounts": Amounts,
+    "choices": Choices,
     "score": Score,
 }
 

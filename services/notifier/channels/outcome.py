@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from schemas.events.event import PolicyEvent
+from services.store.digests import Digest
 
 
 class Reason(StrEnum):
@@ -24,6 +25,9 @@ class Reason(StrEnum):
     SERVER_ERROR = "server_error"
     SMTP_AUTH = "smtp_auth"
     SMTP_BUSY = "smtp_busy"
+    SMTP_FULL = "smtp_full"
+    SMTP_NO_MAILBOX = "smtp_no_mailbox"
+    SMTP_POLICY = "smtp_policy"
     SMTP_REFUSED = "smtp_refused"
     THROTTLED = "throttled"
     # no answer was had
@@ -41,6 +45,8 @@ class Reason(StrEnum):
     BUG = "bug"
     DISK = "disk"
     INTERRUPTED = "interrupted"
+    STORE = "store"
+    SUPPRESSED = "suppressed"
     UNREADABLE = "unreadable"
 
 
@@ -94,6 +100,12 @@ class Message:
     sequence: int
     previous: int
     epoch: int
+    event_json: str | None = field(default=None, repr=False)
+    """The event as JSON, where it is known: made once for everybody who is told."""
+    replays: int = 0
+    """How often somebody asked for it once more."""
+    digest: Digest | None = field(default=None, repr=False)
+    """What is told, where it is a digest; then the event is that of its leading alert."""
 
 
 class Channel(Protocol):
@@ -104,4 +116,8 @@ class Channel(Protocol):
 
     async def send(self, message: Message) -> Outcome:
         """One attempt. Whatever happens outside is an outcome; an exception is a bug."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of what is held open between sends. Nothing is sent afterwards."""
         ...

@@ -6,13 +6,13 @@ alert to whoever the endpoint names.
 
 from __future__ import annotations
 
+import base64
+import hmac
 import math
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Self
-
-from standardwebhooks import Webhook
-from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from services.notifier.channels.body import body_of
 from services.notifier.channels.outcome import Final, Message, Outcome, Reason, Retry, Sent
@@ -20,6 +20,7 @@ from services.notifier.channels.tools import Tools
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
 from services.runtime.http import HttpClient, HttpFailure
+from services.store.signing import in_force
 
 READ = 16 * 1024
 """Bytes of an answer that are read at most: the status is what counts."""
@@ -41,7 +42,7 @@ class WebhookChannel:
         body = body_of(message)
         try:
             headers = self._headers(message, body)
-        except (ValueError, EmptyWebhookSecretError):
+        except ValueError:
             return Retry(Reason.UNREADABLE)  # the stored secret is no secret: for the operator to mend
         try:
             answer = await self._http.request("POST", message.address, headers=headers, content=body, deadline=self.deadline, max_body=READ, whole=False)
@@ -51,17 +52,43 @@ class WebhookChannel:
             return Final(Reason.BAD_URL)
         return outcome_of(answer.status, answer.headers.get("retry-after"), self._clock.now())
 
+    async def close(self) -> None:
+        """Nothing is held open."""
+
     def _headers(self, message: Message, body: bytes) -> dict[str, str]:
-        now = self._clock.now()
+        replayed = {"chipwire-replay": str(message.replays)} if message.replays else {}
         return {
-            "content-type": "application/json",
-            "webhook-id": message.id,
-            "webhook-timestamp": str(math.floor(now.timestamp())),
-            "webhook-signature": Webhook(message.secret or "").sign(message.id, now, body.decode()),
+            **signed_headers(message.id, body, message.secret or "", self._clock.now()),
             "chipwire-sequence": str(message.sequence),
             "chipwire-previous": str(message.previous),
             "chipwire-epoch": str(message.epoch),
+            **replayed,
         }
+
+
+def signed_headers(name: str, body: bytes, kept: str, now: datetime) -> dict[str, str]:
+    """The headers of Standard Webhooks, with a signature for each secret in force. Raises ValueError for what is no secret."""
+    timestamp = str(math.floor(now.timestamp()))
+    signed = b".".join((name.encode(), timestamp.encode(), body))
+    return {
+        "content-type": "application/json",
+        "webhook-id": name,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(_signature(secret, signed) for secret in in_force(kept, now)),
+    }
+
+
+def _signature(secret: str, signed: bytes) -> str:
+    """`v1`: HMAC-SHA256 over id, timestamp and body."""
+    return "v1," + base64.b64encode(hmac.digest(_key(secret), signed, "sha256")).decode()
+
+
+@lru_cache(maxsize=10_000)  # one for each destination
+def _key(secret: str) -> bytes:
+    key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    if not key:
+        raise ValueError("an empty secret signs nothing")
+    return key
 
 
 def outcome_of(status: int, retry_after: str | None, now: datetime) -> Outcome:

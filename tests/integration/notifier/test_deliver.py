@@ -14,21 +14,26 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from schemas.config.subscriptions import When
+from services.notifier.attempt import Words
 from services.notifier.channels.outcome import Channel, Message, Outcome, Sent
 from services.notifier.channels.webhook import WebhookChannel
-from services.notifier.deliver import SCHEDULE, Deliverer, Words
-from services.notifier.fanout import FanOut
+from services.notifier.deliver import Deliverer
+from services.notifier.digest import Digests
+from services.notifier.fanout import Audience, FanOut
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.schedule import SCHEDULE
 from services.notifier.settings import NotifierSettings
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Unavailable
 from services.runtime.http import HttpClient
-from services.store import accounts, delivery, threads
-from services.store.delivery import Claimed
+from services.store import accounts, brakes, delivery, digests, threads
+from services.store.accounts import WantedSubscription
 from services.store.engine import Connection, Store
+from services.store.queue import Claimed
 from services.store.wake import Waker
 from tests import make
-from tests.alerting import CIPHER, DESK, account, deliveries, hook, raise_alert, states, subscribe
+from tests.alerting import CIPHER, DESK, NAMES, account, deliveries, hook, key, raise_alert, states, subscribe
 from tests.servers import hook as hooks
 
 CLOCK = SystemClock()
@@ -57,6 +62,9 @@ class Recording:
         self.messages.append(message)
         self.came.set()
         return await self.act(message)
+
+    async def close(self) -> None:
+        pass
 
 
 async def accept(_message: Message) -> Outcome:
@@ -107,10 +115,11 @@ async def line(store: Store, channel: Channel, **settings: Any) -> AsyncIterator
     paced = NotifierSettings().model_copy(update={"poll": timedelta(milliseconds=50)} | settings)
     registry, waker, stop = CollectorRegistry(), Waker(store), asyncio.Event()
     metrics = NotifierMetrics(registry)
-    fanout = FanOut(store, waker=waker, clock=CLOCK, metrics=metrics, poll=paced.poll)
+    fanout = FanOut(store, Audience(NAMES), waker=waker, clock=CLOCK, metrics=metrics, poll=paced.poll)
     channels = dict.fromkeys(("webhook", "email", "terminal", "file"), channel)
     deliverer = Deliverer(store, CIPHER, channels, words, settings=paced, waker=waker, clock=CLOCK, metrics=metrics, jitter=lambda: 0.5)
-    tasks = [asyncio.create_task(fanout.run(stop)), asyncio.create_task(deliverer.run(stop))]
+    later = Digests(store, NAMES, waker=waker, clock=CLOCK, metrics=metrics)
+    tasks = [asyncio.create_task(each.run(stop)) for each in (fanout, later, deliverer)]
     running = Line(store, registry, waker, stop, tasks)
     try:
         yield running
@@ -167,7 +176,8 @@ async def test_what_was_sent_and_not_journaled_comes_again_with_the_same_id(stor
             await receiver.wait_for(1)
             await running.until(all_are("sent"))
         as_before = {"state": "sending", "lease_token": "of the dead", "lease_until": make.NOW, "ended_at": None}
-        await store.run(lambda db: db.execute(delivery.deliveries.update().values(**as_before)))  # as if it had died before the journal
+        unwritten = (delivery.deliveries.update().values(**as_before), delivery.attempts.delete())
+        await store.run(lambda db: [db.execute(statement) for statement in unwritten])  # as if it had died before the journal
 
         async with line(store, channel) as running:
             await receiver.wait_for(2)
@@ -341,3 +351,69 @@ async def test_a_late_holder_of_a_lease_counts_as_fenced(store: Store) -> None:
 
 def test_the_schedule_lasts_three_days() -> None:
     assert timedelta(days=3) < sum(SCHEDULE, timedelta()) < timedelta(days=4)
+
+
+async def test_too_much_sent_in_a_while_puts_the_brake_on_and_nothing_is_lost(store: Store) -> None:
+    await store.run(lambda db: subscribe(db, account(hook())))
+
+    async with line(store, Recording(accept), brake_at=3, per_destination=2, concurrency=2) as running:
+        await running.tell(*(make.event(id=f"E{number}") for number in range(30)))
+        await running.until(lambda db: bool(brakes.list_brakes(db)))
+        await running.until(lambda db: "sending" not in states(db).values())
+        sent_before = sum(state == "sent" for state in (await store.read(states)).values())
+        await store.run(lambda db: brakes.resume(db, brakes.ALL))
+        await running.until(lambda db: len(brakes.list_brakes(db)) == 1 or all_are("sent")(db))
+
+    assert 3 < sent_before <= 30
+    assert set((await store.read(states)).values()) <= {"sent", "pending"}
+
+
+async def test_a_channel_that_hangs_past_its_deadline_is_cut_off(store: Store) -> None:
+    await store.run(lambda db: subscribe(db, account(hook())))
+
+    async with line(store, Recording(hang, deadline=timedelta(seconds=-5))) as running:
+        await running.tell(make.event())
+        await running.until(lambda db: [one.why for one in deliveries(db)] == ["deadline"])
+
+    assert await store.read(all_are("pending"))
+
+
+async def test_a_digest_is_composed_when_its_time_comes_and_delivered_like_any_other(store: Store) -> None:
+    channel = Recording(accept)
+    hourly = WantedSubscription("mine", ("hook",), When(), "hourly")
+    await store.run(lambda db: subscribe(db, account(hook(), subscriptions=[hourly])))
+
+    async with line(store, channel) as running:
+        await running.tell(make.event(id="E1"), make.event(id="E2"))
+        await running.until(lambda db: len(digests.waits(db, [key("hook")])) == 2)
+        await store.run(lambda db: db.execute(digests.waiting.update().values(due_at=CLOCK.now())))  # the hour is over
+        running.waker.wake("waiting")
+        await running.until(all_are("sent"))
+
+    (told,) = channel.messages
+    assert told.digest is not None
+    assert {alert.alert_id for alert in told.digest.alerts} == {"E1.1", "E2.1"}
+    assert (told.kind, told.sequence, told.reasons) == ("digest", 1, ("mine: everything",))
+    assert (running.metric("put_off_total"), running.metric("digests_total")) == (2, 1)
+
+
+async def test_an_outage_of_the_database_delays_a_digest_and_loses_none(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    hourly = WantedSubscription("mine", ("hook",), When(), "hourly")
+    await store.run(lambda db: subscribe(db, account(hook(), subscriptions=[hourly])))
+    channel, failures, real = Recording(accept), Counter[str](), digests.due
+
+    def away(*arguments: Any) -> Any:
+        failures["due"] += 1
+        if failures["due"] <= 2:
+            raise Unavailable("the database does not answer")
+        return real(*arguments)
+
+    monkeypatch.setattr(digests, "due", away)
+    async with line(store, channel) as running:
+        await running.tell(make.event(id="E1"))
+        await running.until(lambda db: len(digests.waits(db, [key("hook")])) == 1)
+        await store.run(lambda db: db.execute(digests.waiting.update().values(due_at=CLOCK.now())))
+        running.waker.wake("waiting")
+        await running.until(all_are("sent"))
+
+    assert [message.kind for message in channel.messages] == ["digest"]

@@ -37,9 +37,9 @@ accounts:
       - {{id: screen, terminal: {{}}}}
       - {{id: log, file: {{directory: "{directory}"}}}}
     subscriptions:
-      - {{id: us, to: [hook, screen, log], when: {{imposers: US}}}}
-      - {{id: chips, to: [ana], when: {{products: [H20]}}, language: ar}}
-      - {{id: dutch, to: [hook, ana], when: {{imposers: NL}}}}
+      - {{id: us, to: [hook, screen, log], when: {{imposers: US}}, cadence: immediate}}
+      - {{id: chips, to: [ana], when: {{products: [H20]}}, language: ar, cadence: immediate}}
+      - {{id: dutch, to: [hook, ana], when: {{imposers: NL}}, cadence: immediate}}
 """
 
 

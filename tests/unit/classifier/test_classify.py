@@ -197,11 +197,18 @@ def test_a_trace_says_what_decided(ruleset: Ruleset) -> None:
     by_rule = judged(ruleset, STORIES["shelved"][0]["title"], STORIES["shelved"][0]["text"])
     by_score = judged(ruleset, "US tightens export controls on Nvidia AI chips for China")
 
-    assert off_topic.trace.decided == "gate: no subject with a lever"
+    assert off_topic.trace.decided == "gate: not of the topic"
     assert by_rule.trace.decided == "rule planned-curb-dropped"
-    assert by_rule.trace.change == "drop_plan x restriction in sentence 0"
+    assert by_rule.trace.change == "spare x alone in sentence 0"
     assert by_score.trace.decided.startswith("score ")
     assert by_score.trace.terms["change_head"] > 0
+
+
+def test_a_rule_that_leans_is_named_and_leaves_the_verdict_to_the_score(ruleset: Ruleset) -> None:
+    verdict = judged(ruleset, "US tightens export controls on Nvidia AI chips for China")
+
+    assert "control-tightened" in {hit.id for hit in verdict.rules}
+    assert verdict.trace.decided.startswith("score ")
 
 
 def test_an_empty_item_is_no(ruleset: Ruleset) -> None:

@@ -2,28 +2,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from schemas.config.rule import Rule
 from schemas.events.news import NewsItem
 from schemas.events.signal import PolicySignal
 from schemas.topics import NEWS_ITEMS, POLICY_SIGNALS
 from services.classifier.judge import Judge
 from services.classifier.metrics import ClassifierMetrics
-from services.classifier.rules import Ruleset
+from services.classifier.rules import Ruleset, load_ruleset
 from services.classifier.service import build
 from services.classifier.settings import ClassifierSettings
 from services.runtime import codec
 from services.runtime.broker import Record
+from services.runtime.clock import SystemClock
 from services.runtime.config_files import ConfigDir
 from services.runtime.errors import Malformed, Misconfigured
 from services.runtime.service import Service
 from services.runtime.worker import WorkerSettings
 from tests import fakes, make
+from tests.bench.rules import write
 
 ALERT = "The US Commerce Department has lifted the export ban on Nvidia H20 chips to China, it announced on Monday"
+LIMIT = ClassifierSettings().rule_limit
 OFF_TOPIC = "The museum opens a new wing in spring"
 
 
@@ -42,7 +48,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def judge(ruleset: Ruleset, registry: CollectorRegistry) -> Judge:
-    return Judge(ruleset, clock=fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=ClassifierSettings().turn)
+    return Judge(ruleset, clock=fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=ClassifierSettings().turn, rule_limit=LIMIT)
 
 
 def signals(records: Sequence[Record]) -> list[PolicySignal]:
@@ -99,7 +105,9 @@ async def test_a_batch_is_all_or_nothing(judge: Judge, registry: CollectorRegist
 
 
 async def test_a_batch_is_judged_by_one_rule_set_whatever_is_loaded_meanwhile(ruleset: Ruleset, registry: CollectorRegistry) -> None:
-    judge = Judge(ruleset, clock=fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=-ClassifierSettings().turn)  # a turn after every item
+    judge = Judge(
+        ruleset, clock=fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=-ClassifierSettings().turn, rule_limit=LIMIT
+    )  # a turn after every item
     other = make_other(ruleset)
     batch = asyncio.create_task(judge.handle([record_of(item(f"{ALERT} {number}")) for number in range(5)]))
     await asyncio.sleep(0)
@@ -111,7 +119,7 @@ async def test_a_batch_is_judged_by_one_rule_set_whatever_is_loaded_meanwhile(ru
 
 
 def make_other(ruleset: Ruleset) -> Ruleset:
-    return Ruleset(ruleset.terms, ruleset.rules, ruleset.tables, "other", ruleset.activated_at)
+    return replace(ruleset, hash="other")
 
 
 def service(config: ConfigDir, registry: CollectorRegistry, broker: fakes.FakeBroker) -> Service:
@@ -150,6 +158,35 @@ async def test_a_reload_takes_what_changed_and_keeps_the_last_good_set(tmp_path:
     with pytest.raises(Misconfigured, match="ours\\.yaml:1"):
         await (await running.read_again())()
     assert loaded(registry) == [after]
+
+
+async def test_under_load_a_thousand_rules_are_read_and_no_batch_is_judged_by_a_mix(tmp_path: Path, shipped: ConfigDir, registry: CollectorRegistry) -> None:
+    config = ConfigDir(tmp_path, cache=shipped._cache)
+    judge = Judge(
+        load_ruleset(config, now=make.NOW), clock=SystemClock(), metrics=ClassifierMetrics(registry), turn=timedelta(milliseconds=1), rule_limit=LIMIT
+    )
+    write([rule_of(number) for number in range(1_000)], tmp_path)
+    batch = [record_of(item(f"{ALERT} {number}")) for number in range(20)]
+    loading = asyncio.create_task(asyncio.to_thread(load_ruleset, config, now=make.NOW))
+    swap = asyncio.create_task(swapped(judge, loading))
+    seen: list[set[str]] = []
+
+    while not swap.done():
+        seen.append({signal.ruleset for signal in signals(await judge.handle(batch))})
+        await asyncio.sleep(0)
+    seen.append({signal.ruleset for signal in signals(await judge.handle(batch))})
+
+    assert all(len(sets) == 1 for sets in seen)
+    assert len(seen) > 2
+    assert seen[0] != seen[-1] == {(await loading).hash}
+
+
+async def swapped(judge: Judge, loading: asyncio.Task[Ruleset]) -> None:
+    judge.use(await loading)
+
+
+def rule_of(number: int) -> Rule:
+    return Rule.model_validate({"id": f"rule-{number}", "title": "t", "owner": "o", "when": {"all": [{"phrase": f"quota {number}"}, {"term": "licence"}]}})
 
 
 def loaded(registry: CollectorRegistry) -> list[str]:

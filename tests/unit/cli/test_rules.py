@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import gzip
 import json
 from pathlib import Path
 
@@ -7,8 +9,13 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from schemas.topics import NEWS_ITEMS
+from services import app
+from services.cli.common import runtime_settings
 from services.cli.rules import verbs
+from services.runtime.broker import Record
 from services.runtime.errors import Misconfigured
+from tests import make
 
 RULE = """
 rules:
@@ -88,3 +95,117 @@ def test_rules_that_cannot_be_read_are_not_tested(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     assert call("check", str(tmp_path / "missing")).exit_code == 2
+
+
+def test_samples_of_the_lexicon_are_tested_too(tmp_path: Path) -> None:
+    (tmp_path / "lexicon").mkdir()
+    (tmp_path / "lexicon" / "ours.yaml").write_text("samples: [{language: en, text: A fine day, expect: [chip]}]\n", "utf-8")
+
+    result = call("test", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert "lexicon: chip is not found: A fine day" in result.stdout
+
+
+def test_a_rule_is_explained_with_what_it_saw_and_what_is_missing(tmp_path: Path) -> None:
+    directory = team(tmp_path, "quota for Nvidia")
+
+    fires = call("explain", "The chip quota for Nvidia lapses", directory, "--rule", "quota-lapses")
+    not_so = call("explain", "The chip ban for Nvidia is lifted in China", directory, "--rule", "quota-lapses")
+
+    assert "quota-lapses (shadow) fires\n  ✓ phrase quota for Nvidia: “quota for Nvidia” (text 9-25)" in fires.stdout
+    assert "✗ phrase quota for Nvidia: not seen" in not_so.stdout
+
+
+def test_a_text_is_read_from_a_file_too(tmp_path: Path) -> None:
+    (tmp_path / "item.txt").write_text("The chip quota for Nvidia lapses", "utf-8")
+
+    told = json.loads(call("explain", str(tmp_path / "item.txt"), team(tmp_path, "quota for Nvidia"), "--rule", "quota-lapses", "--json").stdout)
+
+    assert [(one["rule"], one["fires"], one["saw"][0]["text"]) for one in told] == [("quota-lapses", True, "quota for Nvidia")]
+
+
+def test_a_rule_that_is_not_there_cannot_be_explained() -> None:
+    assert call("explain", "text", "--rule", "no-such-rule").exit_code == 2
+
+
+def test_a_new_rule_is_valid_holds_what_it_says_and_replaces_none(tmp_path: Path) -> None:
+    written = call("new", "quota-of-ours", str(tmp_path))
+
+    assert written.exit_code == 0
+    assert call("check", str(tmp_path)).exit_code == 0
+    assert call("test", str(tmp_path)).exit_code == 0
+    assert json.loads((tmp_path / "schemas" / "rules.v1.schema.json").read_text("utf-8"))["title"] == "RuleFile"
+    assert isinstance(call("new", "quota-of-ours", str(tmp_path)).exception, Misconfigured)
+    assert isinstance(call("new", "Not An Id").exception, Misconfigured)
+
+
+def test_a_new_rule_can_be_read_before_it_is_written() -> None:
+    assert call("new", "quota-of-ours").stdout.startswith("# yaml-language-server: $schema=")
+
+
+NEWS = [
+    {"id": f"n{number}", "text": text}
+    for number, text in enumerate(["The chip quota for Nvidia lapses", "The museum opens", "US bans exports of Nvidia chips to China"])
+]
+
+
+@pytest.fixture
+def news(tmp_path: Path) -> Path:
+    path = tmp_path / "news.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, NEWS)).encode()))
+    return path
+
+
+def test_a_backtest_tells_what_a_proposed_directory_would_change(tmp_path: Path, news: Path) -> None:
+    directory = team(tmp_path, "quota for Nvidia")
+
+    table = call("backtest", "--data", str(news), "--against", directory)
+    markdown = call("backtest", "--data", str(news), "--against", directory, "--format", "markdown")
+    told = json.loads(call("backtest", "--data", str(news), "--against", directory, "--format", "json").stdout)
+
+    assert "rules: none → quota-lapses (shadow)" in table.stdout
+    assert "### Changed: 1" in markdown.stdout
+    assert (told["items"], told["kinds"], told["rules"]["after"]["quota-lapses"]) == (3, {"changed": 1}, 1)
+
+
+def test_a_backtest_of_one_set_tells_what_alerts(news: Path) -> None:
+    told = json.loads(call("backtest", "--data", str(news), "--format", "json").stdout)
+
+    assert [finding["id"] for finding in told["findings"]] == ["n2"]
+
+
+def test_lines_that_are_no_news_are_told_by_number(tmp_path: Path) -> None:
+    (tmp_path / "news.jsonl").write_text('{"text": "fine"}\n{"text": 7}\n', "utf-8")
+
+    result = call("backtest", "--data", str(tmp_path / "news.jsonl"))
+
+    assert result.exit_code == 1
+    assert "line 2: text" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("--data", "x", "--since", "1d"), ("--since", "soon")])
+def test_a_backtest_of_nothing_that_can_be_named_is_wrong_usage(words: tuple[str, ...]) -> None:
+    assert call("backtest", *words).exit_code == 2
+
+
+def test_news_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "news.jsonl.gz").write_bytes(b"no gzip")
+
+    assert isinstance(call("backtest", "--data", str(tmp_path / "news.jsonl.gz")).exception, Misconfigured)
+
+
+def test_the_broker_is_asked_for_past_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHIPWIRE_DATA_DIR", str(tmp_path))
+    items = [make.news_item(title=None, text=row["text"], id=row["id"]) for row in NEWS]
+    asyncio.run(publish(tmp_path, [make.record(item, topic=NEWS_ITEMS, key=item.id) for item in items]))
+
+    told = json.loads(call("backtest", "--since", "9000d", "--format", "json").stdout)
+
+    assert (told["items"], [finding["id"] for finding in told["findings"]]) == (3, ["n2"])
+
+
+async def publish(directory: Path, records: list[Record]) -> None:
+    async with app.broker_of(runtime_settings()) as broker:
+        await broker.ensure([NEWS_ITEMS])
+        await broker.publish(records)

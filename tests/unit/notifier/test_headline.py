@@ -45,6 +45,36 @@ ENGLISH = [
     ("STAGE UNCLEAR: US changes export rules on X 99 to Atlantis", {"action": "embroider", "direction": "sideways", "stage": "dreamt", "products": ("X_99",), "targets": ("Atlantis",)}),
 ]  # fmt: skip
 
+TOLD = [
+    ("de", "BERICHTET: USA kippen geplante Exportbeschränkungen für NVIDIA H20 nach China", {}),
+    (
+        "de",
+        "ANGEKÜNDIGT: Niederlande widerrufen Exporterlaubnis für DUV-Lithografie in die USA",
+        {"action": "rescind", "direction": "tighten", "stage": "announced", "imposers": ("NL",), "targets": ("US",), "products": ("DUV",)},
+    ),
+    (
+        "nl",
+        "VOORGESTELD: VS en Japan willen exportcontroles op EUV-machines naar China verscherpen",
+        {"action": "tighten", "direction": "tighten", "stage": "proposed", "imposers": ("US", "JP"), "products": ("EUV",)},
+    ),
+    ("fr", "SELON LA PRESSE: Les États-Unis abandonnent les restrictions prévues à l'exportation de NVIDIA H20 vers la Chine", {}),
+    (
+        "fr",
+        "EN VIGUEUR: La Chine suspend les restrictions à l'exportation d'antimoine vers les États-Unis",
+        {"action": "suspend", "stage": "in_force", "imposers": ("CN",), "targets": ("US",), "products": ("antimony",)},
+    ),
+    ("es", "SEGÚN LA PRENSA: EE. UU. abandona las restricciones previstas a la exportación de NVIDIA H20 a China", {}),
+    (
+        "ru",
+        "ОБЪЯВЛЕНО: Япония и Нидерланды снимают экспортные ограничения на фоторезист в Китай и на Тайвань",
+        {"action": "rescind", "stage": "announced", "imposers": ("JP", "NL"), "targets": ("CN", "TW"), "products": ("photoresist",)},
+    ),
+    ("zh-Hans", "媒体报道: 美国放弃限制英伟达H20对中国出口的计划", {}),
+    ("zh-Hant", "媒體報導: 美國放棄限制輝達H20對中國出口的計畫", {}),
+    ("ja", "報道: 米国、中国向けエヌビディア H20の輸出規制案を撤回", {}),
+    ("ko", "보도: 미국, 중국에 대한 엔비디아 H20 수출 통제 계획 철회", {}),
+]
+
 ARABIC = [
     ("تقرير: تتراجع الولايات المتحدة عن خطط تقييد تصدير رقائق NVIDIA H20 إلى الصين", {"companies": (NVIDIA,)}),
     ("تقرير: التراجع عن خطط تقييد تصدير رقائق NVIDIA H20 إلى الصين", {"imposers": ()}),
@@ -69,7 +99,29 @@ def test_the_facts_become_an_arabic_sentence(expected, facts):
     assert told("ar", **facts) == expected
 
 
-PREPOSITIONS = {"en": "to|from|of|on|in|for|against|and|at|by", "ar": "إلى|من|على|عن|في|و|ل|ب"}
+@pytest.mark.parametrize(("language", "expected", "facts"), TOLD, ids=[f"{language}: {expected}" for language, expected, _ in TOLD])
+def test_the_facts_become_a_sentence_in_every_language(language, expected, facts):
+    assert told(language, **facts) == expected
+
+
+def test_eleven_languages_are_spoken():
+    assert set(TEMPLATES) == {"en", "ar", "zh-Hans", "zh-Hant", "ja", "ko", "nl", "de", "fr", "es", "ru"}
+
+
+PREPOSITIONS = {
+    "en": "to|from|of|on|in|for|against|and|at|by",
+    "ar": "إلى|من|على|عن|في|و|ل|ب",
+    "de": "nach|aus|von|auf|für|an|bei|gegen|und|der|die|in",
+    "nl": "naar|uit|van|op|voor|bij|tegen|en|in",
+    "fr": "vers|de|sur|pour|chez|contre|et",
+    "es": "a|de|para|contra",
+    "ru": "в|во|из|с|на|от|и|за",
+    "ja": "の|を|に|と|へ|向け|からの",
+    "ko": "의|에|에 대한|산",
+    "zh-Hans": "对|自|将|和|的",
+    "zh-Hant": "對|自|將|和|的",
+}
+"""Words that join what stands on both sides of them."""
 FAULTS = {
     "a word that is not one": r"None|[{}<>|\[\]_]",
     "a gap": r"\s\s|^\s|\s$|\s[,.;)،؛]|\(\s|\(\)",
@@ -119,6 +171,7 @@ def test_where_action_and_direction_contradict_each_other_the_direction_speaks()
 def test_a_language_without_a_template_is_told_in_english_and_a_region_in_its_language():
     assert told("tlh") == told("en")
     assert told("ar-EG") == told("ar")
+    assert (told("zh-TW"), told("zh")) == (told("zh-Hant"), told("zh-Hans"))
 
 
 def test_every_language_knows_the_same_products_countries_and_agencies():
@@ -148,7 +201,7 @@ def test_an_unknown_placeholder_is_told_with_its_place(tmp_path):
     broken = tmp_path / "en.yaml"
     broken.write_text(text.replace("export controls on {what}", "export controls on {thing}", 1), "utf-8")
 
-    with pytest.raises(Misconfigured, match=r"en\.yaml:\d+:\d+: .*unknown placeholder \{thing\}; expected \{what\}, \{whom\}, \{firms\}"):
+    with pytest.raises(Misconfigured, match=r"en\.yaml:\d+:\d+: .*unknown placeholder \{thing\}; expected \{what\}, \{whom\}, \{to\}, \{origin\}, \{firms\}"):
         read_yaml(broken).to(Template)
 
 

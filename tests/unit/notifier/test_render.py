@@ -9,6 +9,7 @@ from schemas.events.base import Moment
 from schemas.events.event import PolicyEvent, Relation
 from schemas.events.signal import Amount, Company, FactDate
 from services.notifier.render import QUOTED, Rendered, one_line, quotation, render_text
+from services.notifier.render_digest import render_digest
 from services.notifier.wording import load_templates
 from services.runtime.config_files import ConfigDir
 from tests import make
@@ -251,3 +252,30 @@ def test_whatever_others_write_the_alert_keeps_its_lines_and_its_direction(title
     assert not set(alert.text) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u200e\u200f\u061c")
     assert alert.subject == one_line(alert.subject)
     alert.text.encode()
+
+
+def test_a_digest_tells_every_alert_in_a_few_lines_and_ends_with_why() -> None:
+    first = make.event(sources=(make.event_source(make.item_header(title="The ministry drops the plan")),))
+    second = make.event(id="E2", products=("gallium",), stage="announced")
+
+    told = render_digest([("new", first), ("update", second)], reasons=("mine: everything",), templates=TEMPLATES)
+
+    assert told.subject.startswith("Digest (2): REPORTED: US drops planned export curbs")
+    lines = told.text.splitlines()
+    assert lines[0] == "Alerts in this digest: 2"
+    assert lines[2].startswith("1. REPORTED: ")
+    assert "   Example Wire; “The ministry drops the plan”" in lines
+    assert "   https://news.example/2026/03/h20" in lines
+    assert any(line.startswith("2. ANNOUNCED: ") for line in lines)
+    assert "   Update to an alert you had before." in lines
+    assert lines[-4:] == ["Why you got this", "- mine: everything", "", "News monitoring by chipwire, not legal advice. Quotes are in the original language."]
+
+
+def test_a_digest_keeps_hostile_words_on_their_line() -> None:
+    hostile = make.event_source(make.item_header(title="a\r\nBcc: x@example.com\x1b[31m\u202e", url="https://news.example/a\nb"))
+
+    told = render_digest([("new", make.event(sources=(hostile,)))], templates=TEMPLATES)
+
+    assert not {"\r", "\x1b", "\u202e"} & set(told.text + told.subject)
+    assert "\nBcc" not in told.text
+    assert "a\nb" not in told.text

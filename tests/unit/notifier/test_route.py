@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 
 from schemas.config.subscriptions import FIELDS, When
 from schemas.events.event import PolicyEvent, Relation
-from schemas.events.signal import Company
-from services.notifier.route import fields_of, matches, route
+from schemas.events.signal import ACTIONS, STAGES, Company
+from services.notifier.filters import FIELDS_OF_EVENT, Filter, Seen
+from services.notifier.route import Index, match, route
 from tests import make
+from tests.alerting import LONG_AGO, NAMES
 
 EVERYTHING = When()
 
@@ -24,10 +27,12 @@ class Subscription:
     destination: str = "inbox"
     when: When = EVERYTHING
     language: str = "en"
+    cadence: str = "by_rank"
+    since: datetime = LONG_AGO
 
 
 def lets_through(when: dict[str, Any], event: PolicyEvent) -> bool:
-    return matches(When.model_validate(when), fields_of(event)) is not None
+    return Filter.of(When.model_validate(when), NAMES).holds(Seen.of(event, NAMES))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +120,7 @@ def test_one_destination_is_told_once_with_every_subscription_that_matched() -> 
         Subscription("lithography", "shelf", When.model_validate({"products": "EUV"})),
     ]
 
-    told = route(event, subscriptions)
+    told = route(event, subscriptions, NAMES)
 
     assert {"pager", "inbox"} == told.keys()
     assert told["pager"].reasons == ("all: everything", "flagship: severity at least 4 (4)")
@@ -126,7 +131,7 @@ def test_one_destination_is_told_once_with_every_subscription_that_matched() -> 
 def test_the_reason_names_the_branch_that_held() -> None:
     when = When.model_validate({"imposers": "US", "any": [{"products": "EUV"}, {"companies": {"not": "ASML"}}], "all": [{"action": "shelve"}]})
 
-    held = matches(when, fields_of(make.event(companies=(Company(id="NVIDIA"),))))
+    held = Filter.of(when, NAMES).held(Seen.of(make.event(companies=(Company(id="NVIDIA"),)), NAMES))
 
     assert held == ("imposers is US (US)", "action is shelve (shelve)", "companies not ASML (NVIDIA)")
 
@@ -149,4 +154,135 @@ def test_none_of_a_filter_is_its_opposite(imposers: list[str], wanted: str) -> N
 
 
 def test_every_field_a_filter_may_test_can_be_read_from_an_event() -> None:
-    assert set(FIELDS) == fields_of(make.event()).keys()
+    assert set(FIELDS) == FIELDS_OF_EVENT.keys()
+
+
+@pytest.mark.parametrize(
+    ("when", "event"),
+    [
+        ({"companies": "英伟达"}, {"companies": (Company(id="NVIDIA"),)}),
+        ({"companies": "NVDA"}, {"companies": (Company(id="NVIDIA"),)}),
+        ({"companies": "SK hynix"}, {"companies": (Company(id="SKhynix"),)}),
+        ({"imposers": "Japan"}, {"imposers": ("JP",)}),
+        ({"imposers": "allies"}, {"imposers": ("US", "NL")}),
+        ({"imposers": "EU"}, {"imposers": ("EU",)}),
+        ({"targets": "EU"}, {"targets": ("DE",)}),
+        ({"targets": "D:5"}, {"targets": ("CN",)}),
+        ({"targets": "CN"}, {"targets": ("D:5",)}),
+        ({"targets": {"all": ["CN", "EU"]}}, {"targets": ("CN", "PL")}),
+        ({"products": "AI chips"}, {"products": ("H20",)}),
+        ({"products": "ai_accelerators"}, {"products": ("AI chips",)}),
+        ({"products": "HBM"}, {"products": ("HBM3E",)}),
+        ({"products": "rare earths"}, {"products": ("rare_earths",)}),
+        ({"products": "RTX 4090"}, {"products": ("RTX4090",)}),
+    ],
+)
+def test_names_and_groups_mean_what_they_stand_for(when: dict[str, Any], event: dict[str, Any]) -> None:
+    assert lets_through(when, make.event(**event))
+    assert not lets_through({"none": [when]}, make.event(**event))
+
+
+@pytest.mark.parametrize(
+    ("when", "event"),
+    [
+        ({"products": "H20"}, {"products": ("ai_accelerators",)}),
+        ({"products": "HBM"}, {"products": ("H20",)}),
+        ({"targets": "RU"}, {"targets": ("CN",), "via": ("RU",)}),
+        ({"imposers": "DE"}, {"imposers": ("EU",)}),
+        ({"imposers": "allies"}, {"imposers": ("US", "CN")}),
+        ({"targets": {"not": "CN"}}, {"targets": ("D:5",)}),
+    ],
+)
+def test_a_name_does_not_stand_for_its_group_nor_for_others(when: dict[str, Any], event: dict[str, Any]) -> None:
+    assert not lets_through(when, make.event(**event))
+
+
+def test_every_clause_is_explained_and_the_one_that_stops_it_is_marked() -> None:
+    when = When.model_validate({"imposers": "US", "severity": {"gte": 4}, "none": [{"products": "AI chips"}, {"stage": "published"}]})
+
+    imposers, severity, none = Filter.of(when, NAMES).explained(Seen.of(make.event(severity=3), NAMES))
+
+    assert (imposers.path, imposers.wanted, imposers.has, imposers.holds, imposers.stops) == ("when.imposers", "is US", ("US",), True, False)
+    assert (severity.path, severity.wanted, severity.has, severity.holds, severity.stops) == ("when.severity", "at least 4", (3,), False, True)
+    assert [(part.path, part.stops) for part in none.parts] == [("when.none[0]", True), ("when.none[1]", False)]
+
+
+# ---- the index tells what a look at every subscription tells
+
+_VALUES: dict[str, list[Any]] = {
+    "imposers": ["US", "CN", "NL", "JP", "EU", "allies", "D:5"],
+    "targets": ["CN", "RU", "IR", "*", "EU", "D:5", "D:1"],
+    "products": ["H20", "H200", "HBM", "HBM3E", "AI chips", "gallium", "chip_materials", "EUV", "DUV", "Hopper"],
+    "companies": ["NVIDIA", "AMD", "ASML", "华为"],
+    "tags": ["retaliation", "reverses"],
+    "action": list(ACTIONS[:6]),
+    "direction": ["tighten", "loosen", "mixed"],
+    "stage": list(STAGES[:7]),
+    "severity": [1, 2, 3, 4, 5],
+    "confidence": [0.2, 0.5, 0.9],
+}
+
+
+@st.composite
+def conditions(draw: st.DrawFn, name: str) -> Any:
+    values = st.sampled_from(_VALUES[name])
+    some = st.lists(values, min_size=1, max_size=3, unique=True)
+    choices: list[st.SearchStrategy[Any]] = [
+        values,
+        some,
+        some.map(lambda ones: {"in": ones}),
+        some.map(lambda ones: {"not": ones}),
+        st.booleans().map(lambda known: {"exists": known}),
+    ]
+    if name in ("imposers", "targets", "products", "companies", "tags"):
+        choices.append(some.map(lambda ones: {"all": ones}))
+    if name in ("stage", "severity", "confidence"):
+        choices += [values.map(lambda least: {"gte": least}), st.tuples(values, values).map(lambda pair: {"gte": pair[0], "not": pair[1]})]
+    return draw(st.one_of(choices))
+
+
+def trees(depth: int = 2) -> st.SearchStrategy[dict[str, Any]]:
+    tests = st.lists(st.sampled_from(sorted(_VALUES)), max_size=3, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: conditions(name) for name in names})
+    )
+    if depth == 0:
+        return tests
+    branches = st.dictionaries(st.sampled_from(["all", "any", "none"]), st.lists(trees(depth - 1), max_size=2), max_size=2)
+    return st.tuples(tests, branches).map(lambda pair: pair[0] | pair[1])
+
+
+def events() -> st.SearchStrategy[PolicyEvent]:
+    several = {name: st.lists(st.sampled_from(_VALUES[name]), max_size=3, unique=True).map(tuple) for name in ("imposers", "targets", "products")}
+    firms = st.lists(st.sampled_from(_VALUES["companies"]), max_size=2, unique=True).map(lambda ids: tuple(Company(id=one) for one in ids))
+    single = {name: st.none() | st.sampled_from(_VALUES[name]) for name in ("action", "direction", "stage", "severity", "confidence")}
+    return st.fixed_dictionaries({**several, **single, "companies": firms, "motive": st.sampled_from([None, "retaliation"])}).map(
+        lambda fields: make.event(**fields)
+    )
+
+
+@given(events(), st.lists(st.tuples(trees(), st.sampled_from("abc"), st.sampled_from("xyz")), max_size=12), st.data())
+def test_the_index_finds_exactly_what_a_look_at_every_subscription_finds(
+    event: PolicyEvent, written: list[tuple[dict[str, Any], str, str]], data: st.DataObject
+) -> None:
+    subscriptions = [
+        Subscription(f"{account}{number}", f"{account}/{place}", When.model_validate(when)) for number, (when, account, place) in enumerate(written)
+    ]
+    index: Index[str] = Index(NAMES)
+    for account in "abc":
+        index.replace(account, [one for one in subscriptions if one.id.startswith(account)])
+    gone = data.draw(st.sampled_from(["a", None]))
+    if gone:
+        index.replace(gone, [])
+        subscriptions = [one for one in subscriptions if not one.id.startswith(gone)]
+    seen = Seen.of(event, NAMES)
+
+    found = {key: match(seen, ones, NAMES) for key, ones in index.matching(event, until=make.NOW).items()}
+
+    assert found == route(event, subscriptions, NAMES)
+
+
+def test_the_index_leaves_out_who_came_after_the_alert() -> None:
+    index: Index[str] = Index(NAMES)
+    index.replace("desk", [Subscription("old", "pager"), Subscription("new", "shelf", since=make.NOW + timedelta(seconds=1))])
+
+    assert list(index.matching(make.event(), until=make.NOW)) == ["pager"]

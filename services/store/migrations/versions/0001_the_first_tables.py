@@ -18,7 +18,16 @@ def upgrade() -> None:
         "accounts",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False, comment="rises over all accounts with every change to who hears what"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
+    )
+    op.create_index(op.f("ix_accounts_revision"), "accounts", ["revision"], unique=False)
+    op.create_table(
+        "brakes",
+        sa.Column("scope", sa.Text(), nullable=False, comment="all, channel:KIND or destination:ACCOUNT/ID"),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("since", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_brakes")),
     )
     op.create_table(
         "events",
@@ -82,6 +91,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_source_states_next_visit_at"), "source_states", ["next_visit_at"], unique=False)
     op.create_table(
+        "suppressions",
+        sa.Column("digest", sa.Text(), nullable=False, comment="HMAC of the address"),
+        sa.Column("why", sa.Text(), nullable=False, comment="such as erased"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_suppressions")),
+    )
+    op.create_table(
         "verdicts",
         sa.Column("item_id", sa.Text(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False, comment="the PolicySignal as JSON"),
@@ -112,7 +128,7 @@ def upgrade() -> None:
         "destinations",
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="webhook, email, terminal or file"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="such as webhook or email"),
         sa.Column("address", sa.LargeBinary(), nullable=False, comment="encrypted"),
         sa.Column("secret", sa.LargeBinary(), nullable=True, comment="encrypted"),
         sa.Column("verified", sa.Boolean(), nullable=False, comment="its owner has shown that it is theirs, or an operator vouches for it"),
@@ -122,6 +138,7 @@ def upgrade() -> None:
         sa.Column("last_sequence", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False, comment="failed attempts since the last success"),
         sa.Column("paused_until", Instant(), nullable=True, comment="the breaker is open until then"),
+        sa.Column("times", sa.Text(), nullable=False, comment="quiet hours, daily cap and digest times as JSON"),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_destinations_account_id")),
@@ -182,19 +199,23 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("destination_id", sa.Text(), nullable=False),
-        sa.Column("alert_id", sa.Text(), nullable=False),
-        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("alert_id", sa.Text(), nullable=False, comment="of a digest: its leading one"),
+        sa.Column("event_id", sa.Text(), nullable=False, comment="of a digest: its own id"),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert: new, update, reversal, correction or withdrawal"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert: new, update, reversal, correction or withdrawal; or digest"),
         sa.Column("reasons", sa.Text(), nullable=False, comment="a JSON list of sentences: which subscriptions matched, and why"),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False, comment="one of pending, sending, sent, failed, superseded, withheld"),
         sa.Column("why", sa.Text(), nullable=True, comment="the reason of the last attempt, or of the end"),
         sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("late", sa.Boolean(), nullable=False, comment="it failed, or its destination was away: it goes out on the budget of such"),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("spent", sa.Integer(), nullable=False, comment="attempts before the last replay: the schedule begins anew after them"),
+        sa.Column("replays", sa.Integer(), nullable=False, comment="how often it was asked for once more"),
         sa.Column("maybe_sent", sa.Boolean(), nullable=False, comment="an attempt broke off when the receiver may have had it already"),
         sa.Column("lease_token", sa.Text(), nullable=True),
         sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("started_at", Instant(), nullable=True, comment="of the attempt under way, or of the last"),
         sa.Column("sequence", sa.BigInteger(), nullable=True, comment="taken at the first release, kept ever after"),
         sa.Column("previous", sa.BigInteger(), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=True),
@@ -204,9 +225,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["alert_id"], ["alerts.id"], name=op.f("fk_deliveries_alert_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
     )
-    op.create_index("ix_deliveries_due", "deliveries", ["state", "due_at"], unique=False)
+    op.create_index("ix_deliveries_due", "deliveries", ["state", "late", "due_at", "alert_id", "id"], unique=False)
     op.create_index("ix_deliveries_event", "deliveries", ["event_id", "account_id", "destination_id"], unique=False)
-    op.create_index("ix_deliveries_leases", "deliveries", ["state", "lease_until"], unique=False)
+    op.create_index("ix_deliveries_place", "deliveries", ["account_id", "destination_id", "state"], unique=False)
     op.create_index("ix_deliveries_sequence", "deliveries", ["account_id", "destination_id", "sequence"], unique=False)
     op.create_table(
         "held_keys",
@@ -231,13 +252,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "destination_id", "subscription_id", name=op.f("pk_subscription_destinations")),
     )
     op.create_table(
+        "waiting_alerts",
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("destination_id", sa.Text(), nullable=False),
+        sa.Column("alert_id", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert"),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("cadence", sa.Text(), nullable=False, comment="held, hourly, daily or weekly"),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False, comment="waiting, told or dropped"),
+        sa.Column("why", sa.Text(), nullable=True, comment="of what was dropped"),
+        sa.Column("digest_id", sa.Text(), nullable=True, comment="the digest it is told in"),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id", "destination_id"], ["destinations.account_id", "destinations.id"], name="fk_waiting_alerts_destinations"),
+        sa.ForeignKeyConstraint(["alert_id"], ["alerts.id"], name=op.f("fk_waiting_alerts_alert_id")),
+        sa.PrimaryKeyConstraint("account_id", "destination_id", "alert_id", name=op.f("pk_waiting_alerts")),
+    )
+    op.create_index("ix_waiting_alerts_digest", "waiting_alerts", ["digest_id"], unique=False)
+    op.create_index("ix_waiting_alerts_due", "waiting_alerts", ["state", "due_at"], unique=False)
+    op.create_index("ix_waiting_alerts_event", "waiting_alerts", ["event_id", "state"], unique=False)
+    op.create_table(
         "attempts",
         sa.Column("delivery_id", sa.Text(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("started_at", Instant(), nullable=False),
-        sa.Column("ended_at", Instant(), nullable=True, comment="null: under way, or whoever made it died"),
-        sa.Column("outcome", sa.Text(), nullable=True, comment="sent, retry, final or abandoned"),
+        sa.Column("ended_at", Instant(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False, comment="sent, retry, final or abandoned"),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("status", sa.Integer(), nullable=True, comment="of HTTP or SMTP"),
         sa.Column("retry_at", Instant(), nullable=True),
@@ -248,11 +293,15 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("attempts")
+    op.drop_index("ix_waiting_alerts_event", table_name="waiting_alerts")
+    op.drop_index("ix_waiting_alerts_due", table_name="waiting_alerts")
+    op.drop_index("ix_waiting_alerts_digest", table_name="waiting_alerts")
+    op.drop_table("waiting_alerts")
     op.drop_table("subscription_destinations")
     op.drop_index(op.f("ix_held_keys_item_id"), table_name="held_keys")
     op.drop_table("held_keys")
     op.drop_index("ix_deliveries_sequence", table_name="deliveries")
-    op.drop_index("ix_deliveries_leases", table_name="deliveries")
+    op.drop_index("ix_deliveries_place", table_name="deliveries")
     op.drop_index("ix_deliveries_event", table_name="deliveries")
     op.drop_index("ix_deliveries_due", table_name="deliveries")
     op.drop_table("deliveries")
@@ -270,6 +319,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_alerts_event_id"), table_name="alerts")
     op.drop_table("alerts")
     op.drop_table("verdicts")
+    op.drop_table("suppressions")
     op.drop_index(op.f("ix_source_states_next_visit_at"), table_name="source_states")
     op.drop_table("source_states")
     op.drop_index(op.f("ix_seen_items_last_seen_at"), table_name="seen_items")
@@ -280,4 +330,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_events_slug"), table_name="events")
     op.drop_index(op.f("ix_events_last_at"), table_name="events")
     op.drop_table("events")
+    op.drop_table("brakes")
+    op.drop_index(op.f("ix_accounts_revision"), table_name="accounts")
     op.drop_table("accounts")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events.base import Moment
-from services.notifier.deliver import LONGEST_WAIT, SCHEDULE, published_at, retry_in
+from services.notifier.attempt import published_at
+from services.notifier.schedule import LONGEST_WAIT, SCHEDULE, retry_in
 from tests import make
 
 jitters = st.floats(0, 1)

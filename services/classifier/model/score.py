@@ -1,0 +1,99 @@
+"""The score of an item: the forest's, and in its open band that of forest and encoder together. Calibrated: of items with 0.7, seven in ten are alerts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from services.classifier.model.encoder import Encoder
+from services.classifier.model.forest import Forest
+
+SCORE = "score.json"
+ENCODER = "encoder.npz"
+BOTH = "forest and encoder"
+OFFSET = "usual"
+"""Name of what all items have in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Weights of log-odds, and the score from which an item alerts."""
+
+    forest: float
+    encoder: float
+    offset: float
+    alert: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The score, 0 to 1, what it needs to alert, and what each feature added before squashing."""
+
+    score: float
+    alert: float
+    terms: Mapping[str, float] = field(default_factory=dict)
+    by: str = "forest"
+
+    @property
+    def alerts(self) -> bool:
+        return self.score >= self.alert
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What was trained. `open_from` and `open_to` are the scores between which the encoder is asked."""
+
+    forest: Forest
+    alone: Line
+    together: Line
+    open_from: float
+    open_to: float
+    encoder: Encoder | None = None
+
+    @property
+    def name(self) -> str:
+        """How items are scored."""
+        return "forest" if self.encoder is None else BOTH
+
+    def score(self, features: Mapping[str, float], title: str, text: str) -> Scored:
+        """Title and text are read by the encoder only."""
+        total, added = self.forest.add_up(features)
+        alone = _scored(self.alone, total, added, "forest")
+        if self.encoder is None or not self.open_from <= alone.score <= self.open_to:
+            return alone
+        return _scored(self.together, total, added, BOTH, self.encoder.judge(title, text))
+
+
+def _scored(line: Line, total: float, added: Mapping[str, float], by: str, read: float = 0.0) -> Scored:
+    odds = line.forest * total + line.encoder * read + line.offset
+    terms = {name or OFFSET: line.forest * value for name, value in added.items()}
+    terms[OFFSET] = terms.get(OFFSET, 0.0) + line.offset
+    if line.encoder:
+        terms["encoder"] = line.encoder * read
+    return Scored(1 / (1 + math.exp(-odds)), line.alert, terms, by)
+
+
+def model_files(*, encoder: bool) -> tuple[Path, ...]:
+    """The files that judge, for the hash of the ruleset."""
+    folder = Path(str(files("services.classifier.model")))
+    names = (SCORE, ENCODER) if encoder and (folder / ENCODER).is_file() else (SCORE,)
+    return tuple(folder / name for name in names)
+
+
+def read_model(*, encoder: bool = True) -> Model:
+    """The shipped model; with the encoder where that is wanted and numpy is installed."""
+    score, *weights = model_files(encoder=encoder)
+    return as_model(orjson.loads(score.read_bytes()), Encoder.load(weights[0]) if weights else None)
+
+
+def as_model(stored: Mapping[str, Any], encoder: Encoder | None) -> Model:
+    """From what `score.json` holds."""
+    forest = Forest.read(stored["features"], stored["trees"])
+    open_from, open_to = stored["open"]
+    return Model(forest, Line(**stored["alone"]), Line(**stored["together"]), open_from, open_to, encoder)
