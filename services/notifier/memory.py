@@ -10,8 +10,8 @@ from schemas.events.event import PolicyEvent
 from services.notifier import keys
 from services.notifier.threads import Candidate
 
-MOST = 4000
-"""So many events are kept, some 10 KB each: the news of a year or two."""
+MOST = 1000
+"""So many events are kept, some 10 KB each: the news of years. More would cost more in garbage collection than it saves in reading."""
 
 
 @dataclass(frozen=True)
