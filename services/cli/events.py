@@ -122,6 +122,8 @@ def _as_row(event: PolicyEvent) -> tuple[object, ...]:
 
 
 def _told(event: PolicyEvent, versions: Sequence[PolicyEvent], related: Sequence[PolicyEvent]) -> list[str]:
+    from services.notifier.conflicts import conflicts
+
     lines = [event.headline, f"{event.slug}  {event.id}  version {event.version}  {event.status}  {event.origins} origins", "", "versions"]
     lines += [f"  {version.version}  {version.updated_at:%Y-%m-%d %H:%M}  {', '.join(version.changes) or 'sources'}" for version in versions]
     lines += ["", "sources"]
@@ -131,7 +133,14 @@ def _told(event: PolicyEvent, versions: Sequence[PolicyEvent], related: Sequence
         )
         if source.why_joined:
             lines.append(f"    joined by {', '.join(source.why_joined)}")
+    differing = [f"  {conflict.about}  {'; '.join(map(_said, conflict.said))}" for conflict in conflicts(event)]
+    lines += ["", "sources differ", *differing] if differing else []
     relations = {relation.event: relation.relation for relation in event.relations}
     if related:
         lines += ["", "related", *(f"  {relations.get(other.id, 'named by')}  {other.slug}  {other.headline}" for other in related)]
     return lines
+
+
+def _said(one: tuple[str, tuple[str, ...]]) -> str:
+    value, outlets = one
+    return f"{value} ({', '.join(outlets)})"

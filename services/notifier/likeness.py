@@ -4,7 +4,7 @@ clash    -> they cannot be the same: other imposers, other products, other docum
 anchors  -> what tells measures apart and both name, as reasons that are kept: instrument:91fr1684, product:h20, company:NVIDIA
 likeness -> reasons with points, which add up like the evidence that they are; above nought they tell the same act, and the best of several candidates wins
 
-The points were fitted on labelled news (docs/decisions/0014), with facts as people and as the classifier give them, and rounded.
+The points were fitted on labelled news (docs/decisions/0012), with facts as people and as the classifier give them, and rounded.
 """
 
 from __future__ import annotations

@@ -93,8 +93,14 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_.\-]+", "", name.casefold()) or name
 
 
-_WIDE_GROUPS = {"ai_accelerators": "ai_accelerator", "chip_equipment": "chip_equipment", "EDA": "eda", "memory": "memory", "chip_materials": "chip_material"}
-_WIDE = {_plain(group): frozenset({f"group:{name}"}) for group, name in _WIDE_GROUPS.items()}
+_WIDE_GROUPS = {
+    "ai_accelerators": ("ai_accelerator",),
+    "chip_equipment": ("chip_equipment",),
+    "EDA": ("eda",),
+    "memory": ("hbm", "dram", "nand"),
+    "chip_materials": ("chip_material",),
+}
+_WIDE = {_plain(wide): frozenset(f"group:{name}" for name in names) for wide, names in _WIDE_GROUPS.items()}
 """Product groups that hold whatever `products.group` puts in them, products of tomorrow included."""
 
 

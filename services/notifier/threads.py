@@ -413,17 +413,25 @@ def _rival(signal: PolicySignal, like: Iterable[tuple[PolicyEvent, Likeness]]) -
     opposite = likeness.OPPOSITE.get(signal.facts.direction or "")
     undone = {relation.event for event, _ in like if event.facts.direction != opposite for relation in event.relations if relation.relation in _UNDONE}
     against = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and event.id not in undone]
-    rivals = [(event, found) for event, found in against if _undoes(signal.facts, event.facts, found)]
+    rivals = [(event, found) for event, found in against if _undoes(signal, event, found)]
     return max(rivals, key=lambda pair: (_first_told(pair[0]), pair[1].points), default=None)
 
 
-def _undoes(facts: Facts, old: Facts, found: Likeness) -> bool:
+def _undoes(signal: PolicySignal, event: PolicyEvent, found: Likeness) -> bool:
     """Whether the opposite act is about the same measure: by document, by product, by firm, or by group where the act is one that undoes."""
     if found.has("instrument"):
         return True
-    if not found.has("imposer") or found.apart & {"target", "company"} or found.gap > WINDOW or not _could_undo(facts, old, found):
+    facts, old = signal.facts, event.facts
+    if not found.has("imposer") or found.apart & {"target", "company"} or not _could_undo(facts, old, found):
+        return False
+    if found.gap > WINDOW and not _has_date_ahead(event, likeness.told_at(signal)):
         return False
     return found.has("product") or _same_firms(facts, old, found) or (facts.action in _UNDOING and _same_field(found))
+
+
+def _has_date_ahead(event: PolicyEvent, at: datetime) -> bool:
+    """Whether the measure still has a date to come: a pause that runs for a year can be ended in any month of it."""
+    return any(date.moment.end > at for date in event.facts.dates if date.kind in likeness.TIMED)
 
 
 def _same_firms(facts: Facts, old: Facts, found: Likeness) -> bool:
@@ -475,7 +483,7 @@ def _confirms(other: PolicySignal, event: PolicyEvent) -> bool:
     if other.item.tier > 2 or likeness.OPPOSITE.get(other.facts.direction or "") != event.facts.direction:
         return False
     found = likeness.likeness(likeness.profile_of_signal(other), likeness.profile_of_event(event))
-    return found is not None and _undoes(other.facts, event.facts, found) and _is_later(other, event)
+    return found is not None and _undoes(other, event, found) and _is_later(other, event)
 
 
 def _quoted(evidence: Iterable[Evidence]) -> Iterable[Evidence]:

@@ -11,6 +11,7 @@ from schemas.events.base import Moment
 from schemas.events.event import PolicyEvent
 from schemas.events.signal import Amount, Company, FactDate, PolicySignal
 from services.notifier import conflicts
+from services.notifier.material import retold
 from services.store.engine import Store
 from tests.fakes import FakeBroker, FakeClock
 from tests.placing import Line, told
@@ -95,6 +96,19 @@ async def test_a_curb_that_is_suspended_two_days_later_is_a_reversal_that_names_
     )
 
     assert links(events) == [(), ("suspends event1",)]
+
+
+async def test_a_pause_can_be_ended_as_long_as_it_runs(line: Line) -> None:
+    rule = {"products": ("rare_earths",), "imposers": ("CN",), "targets": ("*",), "agency": "MOFCOM"}
+    until = (FactDate(kind="expires", moment=Moment.parse("2026-11-10")),)
+
+    events = await placed(
+        line,
+        told("MOFCOM", day("2025-11-07"), tier=0, stage="published", action="suspend", direction="loosen", dates=until, **rule),
+        told("Reuters", day("2026-08-20"), stage="announced", action="reinstate", direction="tighten", **rule),
+    )
+
+    assert links(events) == [(), ("reverses event1",)]
 
 
 async def test_a_permission_that_is_revoked_and_given_back_by_the_year(line: Line) -> None:
@@ -240,3 +254,16 @@ async def test_a_rumour_joins_the_report_that_confirms_it_and_a_denial_corrects_
 
     assert [source.outlet for source in event.sources] == ["Bloomberg", "Forum", "White House"]
     assert await line.kinds() == ["new", "correction"]
+
+
+async def test_news_that_comes_again_and_out_of_order_within_ten_minutes_is_told_once_and_alike(line: Line) -> None:
+    at, curb = day("2025-04-15"), {"stage": "reported", "action": "tighten", **TIGHTEN, **h20()}
+    first = told("Bloomberg", at, **curb)
+    second = told("Daily", at + timedelta(minutes=4), tier=2, **(curb | {"severity": 5}))
+    third = told("EDGAR", at + timedelta(minutes=9), tier=0, **(curb | {"stage": "announced", "agency": "BIS"}))
+
+    (event,) = await placed(line, third, second, first, third, first)
+
+    assert event.facts == retold((first, second, third))
+    assert {source.outlet for source in event.sources} == {"Bloomberg", "Daily", "EDGAR"}
+    assert line.outcomes["repeated"] == 2

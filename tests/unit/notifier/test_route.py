@@ -172,6 +172,8 @@ def test_every_field_a_filter_may_test_can_be_read_from_an_event() -> None:
         ({"targets": {"all": ["CN", "EU"]}}, {"targets": ("CN", "PL")}),
         ({"products": "AI chips"}, {"products": ("H20",)}),
         ({"products": "ai_accelerators"}, {"products": ("AI chips",)}),
+        ({"products": "memory"}, {"products": ("HBM3E",)}),
+        ({"products": "memory"}, {"products": ("NAND",)}),
         ({"products": "HBM"}, {"products": ("HBM3E",)}),
         ({"products": "rare earths"}, {"products": ("rare_earths",)}),
         ({"products": "RTX 4090"}, {"products": ("RTX4090",)}),
