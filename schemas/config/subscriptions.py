@@ -158,6 +158,19 @@ class WebhookTarget(Config):
         return self
 
 
+class ChatTarget(Config):
+    """A chat. Its address lets anybody write there, so it is a secret: named, never written. How to get it stands in docs/howto/channels.md."""
+
+    url_file: str | None = Field(default=None, description="A file that holds the address; relative to this file.")
+    env: str | None = Field(default=None, description="A variable of the environment that holds the address.")
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if (self.url_file is None) == (self.env is None):
+            raise ValueError("a chat needs one address; expected either url_file or env")
+        return self
+
+
 class FileTarget(Config):
     """A directory in which the alerts of this destination are appended as JSON lines."""
 
@@ -181,18 +194,23 @@ def _mailbox(address: str) -> str:
 
 
 class Destination(Config):
-    """One mailbox or endpoint: exactly one of webhook, email, terminal and file."""
+    """One mailbox, endpoint or chat: exactly one of webhook, email, slack, teams, discord, telegram, ntfy, terminal and file."""
 
     id: Id
     webhook: WebhookTarget | None = None
     email: Annotated[str, AfterValidator(_mailbox)] | None = None
+    slack: ChatTarget | None = None
+    teams: ChatTarget | None = None
+    discord: ChatTarget | None = None
+    telegram: ChatTarget | None = None
+    ntfy: ChatTarget | None = None
     terminal: TerminalTarget | None = None
     file: FileTarget | None = None
     times: Times = Times()
 
     @property
     def kind(self) -> str:
-        """webhook, email, terminal or file."""
+        """One of KINDS."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @model_validator(mode="after")
@@ -202,7 +220,8 @@ class Destination(Config):
         return self
 
 
-KINDS = ("webhook", "email", "terminal", "file")
+CHATS = ("slack", "teams", "discord", "telegram", "ntfy")
+KINDS = ("webhook", "email", *CHATS, "terminal", "file")
 
 
 class Subscription(Config):

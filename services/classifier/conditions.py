@@ -9,18 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
-import re2
-
-from schemas.config.rule import GROUPS, Condition, Near
+from schemas.config.rule import GROUPS, Condition, Near, Position
+from services.classifier.document import Sentence
 from services.classifier.regex import compiled, literal_of
 from services.classifier.view import MOST_SEEN, Span, View
 
 _OPENING = 5
 """Words before what stands in the opening of a title."""
-_ANCHORED = re.compile(r"[\^$]|\\[AzB]|\(\?")
+_LEAD = 3
+"""Sentences of a lead, with the title."""
+_AT_AN_EDGE = re.compile(r"[\^$]|\\[AzB]|\(\?")
 """What may match at the edge of a sentence and not in the middle of a text."""
 FIELDS = ("title", "text")
 _WIDE = re.compile("[\u2e80-\U0010ffff]")
@@ -53,6 +55,10 @@ def as_test(condition: Condition) -> Test:
     if condition.phrase is not None and condition.position is None:
         phrase = condition.phrase
         return lambda view: view.has(phrase)
+    if condition.term is not None:
+        return partial(_has_term, condition.term, condition.position)
+    if condition.regex is not None:
+        return partial(_has_match, condition)
     if condition.test:
         check = _CHECKS[condition.test]
         return lambda view: check(condition, view).holds
@@ -67,6 +73,13 @@ def as_test(condition: Condition) -> Test:
         return held
 
     return answer
+
+
+def _has_term(term: str, position: Position | None, view: View) -> bool:
+    hits = view.document.called.get(term)
+    if hits is None or position is None:
+        return hits is not None
+    return any(_in_position(position, view, hit.start, hit.sentence) for hit in hits)
 
 
 def _cheap_first(group: Iterable[Condition]) -> tuple[Test, ...]:
@@ -143,13 +156,13 @@ def _any(alternatives: Iterable[Condition], view: View) -> Match:
 
 def _term(condition: Condition, view: View) -> Match:
     hits = view.document.called.get(condition.term or "", ())
-    return _seen(span for span, sentence in _places(hits) if _in_position(condition, view, span, sentence))
+    return _seen(span for span, sentence in _places(hits) if _in_position(condition.position, view, span.start, sentence))
 
 
 def _phrase(condition: Condition, view: View) -> Match:
     spans = view.phrase(condition.phrase or "")
     if condition.position is not None and spans:
-        spans = tuple(span for span in spans if _in_position(condition, view, span, view.sentence_at(span)))
+        spans = tuple(span for span in spans if _in_position(condition.position, view, span.start, view.sentence_at(span)))
     return Match(True, spans) if spans else NO
 
 
@@ -162,34 +175,46 @@ def _places(hits: Iterable[Any]) -> Iterator[tuple[Span, int]]:
     return ((Span(hit.field, hit.start, hit.end), hit.sentence) for hit in hits)
 
 
-def _in_position(condition: Condition, view: View, span: Span, sentence: int) -> bool:
+def _in_position(position: Position | None, view: View, start: int, sentence: int) -> bool:
+    """Whether what starts there, in that sentence, stands in the position."""
     title = view.sighting.title
-    if condition.position is None:
+    if position is None:
         return True
-    if condition.position == "lead":
-        return sentence < (2 if title is None else 3)
+    if position == "lead":
+        return sentence < (_LEAD - 1 if title is None else _LEAD)
     if title is None or sentence > 0:
         return False
-    return condition.position == "title" or _count_words(title.text[: span.start]) <= _OPENING
+    return position == "title" or _count_words(title.text[:start]) <= _OPENING
 
 
 def _regex(condition: Condition, view: View) -> Match:
-    pattern, literal = compiled(condition.regex or ""), literal_of(condition.regex or "")
-    if (literal is not None and literal not in view.sighting.flat) or (_ANCHORED.search(pattern.pattern) is None and not _in_a_field(pattern, view)):
-        return NO
+    pattern = compiled(condition.regex or "")
     spans: list[Span] = []
-    for sentence in view.sentences:
+    for sentence in _worth_a_look(condition, view):
         words = view.text(sentence.field)[sentence.start : sentence.end]
         found = (Span(sentence.field, sentence.start + one.start(), sentence.start + one.end()) for one in islice(pattern.finditer(words), MOST_SEEN))
-        spans += [span for span in found if _in_position(condition, view, span, sentence.index)]
+        spans += [span for span in found if _in_position(condition.position, view, span.start, sentence.index)]
         if len(spans) >= MOST_SEEN:
             break
     return _seen(spans)
 
 
-def _in_a_field(pattern: re2._Regexp, view: View) -> bool:
-    """One look at the whole, before each sentence is looked at."""
-    return any(pattern.search(view.text(field)) for field in FIELDS)
+def _has_match(condition: Condition, view: View) -> bool:
+    if condition.position == "opening":
+        return bool(_regex(condition, view).holds)
+    pattern = compiled(condition.regex or "")
+    return any(pattern.search(view.text(one.field)[one.start : one.end]) for one in _worth_a_look(condition, view))
+
+
+def _worth_a_look(condition: Condition, view: View) -> Sequence[Sentence]:
+    """The sentences in which a pattern may match: those of its position, if the literal that it needs is there at all."""
+    pattern, literal = condition.regex or "", literal_of(condition.regex or "")
+    if literal is not None and literal not in view.sighting.flat:
+        return ()
+    sentences = [one for one in view.sentences[:_LEAD] if _in_position(condition.position, view, 0, one.index)] if condition.position else view.sentences
+    if len(sentences) > _LEAD and _AT_AN_EDGE.search(pattern) is None and not any(compiled(pattern).search(view.text(field)) for field in FIELDS):
+        return ()
+    return sentences
 
 
 def _near(condition: Condition, view: View) -> Match:
@@ -199,7 +224,7 @@ def _near(condition: Condition, view: View) -> Match:
     if not all(others):
         return NO
     for anchor, sentence in anchors[:MOST_SEEN]:
-        if _in_position(condition, view, anchor, sentence):
+        if _in_position(condition.position, view, anchor.start, sentence):
             closest = [_closest(anchor, sentence, group, near, view) for group in others]
             found = [span for span in closest if span is not None]
             if len(found) == len(others):

@@ -115,6 +115,8 @@ def _why(condition: Condition, holds: bool | None, view: View) -> str | None:
     if condition.source is not None:
         item = view.item
         return f"found tier {item.tier}, id {item.source}, jurisdiction {item.jurisdiction or 'none'}"
+    if condition.resembles is not None:
+        return f"found {view.likeness(condition.resembles.texts):.2f}"
     if condition.language is not None:
         return f"found {view.document.language.tag}"
     if condition.position is not None:

@@ -92,9 +92,12 @@ def _fold_letters(text: str) -> str:
     if _HIDDEN_MARK.search(text):
         text = text.translate(_HIDDEN)
     text = unicodedata.normalize("NFKC", text).casefold()
-    if _LETTER.search(text):
-        text = text.translate(_LETTERS)
-    return _MIXED.sub(_unmixed, text) if _CLASH.search(text) else text
+    text = _LETTER.sub(_same, text)  # most texts have a handful of these, so this takes a quarter of the time of `translate`
+    return _MIXED.sub(_unmixed, text) if _CYRILLIC.search(text) and _CLASH.search(text) else text
+
+
+def _same(letter: re.Match[str]) -> str:
+    return _LETTERS[ord(letter[0])] or ""
 
 
 def _unmixed(word: re.Match[str]) -> str:

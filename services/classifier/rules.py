@@ -22,6 +22,7 @@ from schemas.config.tables import Tables
 from schemas.events.news import NewsItem
 from services.classifier.entries import NAMES, merge, names_of
 from services.classifier.index import RuleIndex, waiting, watched
+from services.classifier.model.likeness import EncoderLikeness
 from services.classifier.model.score import Model, model_files, read_model
 from services.classifier.regex import unsafe
 from services.classifier.spelling import spellings
@@ -62,7 +63,8 @@ class Ruleset:
         kept = tuple(sorted((rule for rule in rules if rule.status != "retired"), key=lambda rule: rule.id))
         all_waiting = waiting(kept, names_of(lexicon))
         terms = Terms.build(lexicon, watched(all_waiting))
-        return cls(terms, kept, RuleIndex(all_waiting, terms.numbers), tables, model, hash, hash, now)
+        likeness = None if model.encoder is None else EncoderLikeness(model.encoder)
+        return cls(terms, kept, RuleIndex(all_waiting, terms.numbers), tables, model, hash, hash, now, likeness)
 
     def without(self, reasons: Mapping[str, str], *, now: datetime) -> Ruleset:
         """A rule set of its own, without these rules: what they would have said is not what the others say."""

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from services.cli import classify, dead, deliveries, demo, destinations, evaluate, events, migrate, model, rules, run, subscriptions, topics
+from services.cli import classify, dead, deliveries, demo, destinations, evaluate, events, listen, migrate, model, rules, run, subscriptions, topics
 from services.runtime.errors import ChipwireError, Misconfigured, Unavailable
 from services.runtime.exit_codes import ExitCode
 
@@ -46,6 +46,7 @@ def command() -> typer.Typer:
     )
     chipwire.callback()(_options)
     chipwire.command("run")(run.run)
+    chipwire.command("listen")(listen.listen)
     chipwire.command("demo")(demo.demo)
     chipwire.command("classify")(classify.classify)
     chipwire.command("evaluate")(evaluate.evaluate)
@@ -54,7 +55,7 @@ def command() -> typer.Typer:
     chipwire.add_typer(events.verbs, name="events", help="What is known: events in versions.")
     chipwire.add_typer(subscriptions.verbs, name="subscriptions", help="Who is told what, where.")
     chipwire.add_typer(deliveries.verbs, name="deliveries", help="What was sent to whom; once more, or not now.")
-    chipwire.add_typer(destinations.verbs, name="destinations", help="Mailboxes and endpoints: erase one for good.")
+    chipwire.add_typer(destinations.verbs, name="destinations", help="Mailboxes and endpoints: a new secret, a challenge, erased for good.")
     chipwire.add_typer(topics.verbs, name="topics", help="The topics of the line.")
     chipwire.add_typer(dead.verbs, name="dead", help="Records that could not be handled.")
     chipwire.command("migrate")(migrate.migrate)

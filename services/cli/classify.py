@@ -22,11 +22,17 @@ FACTS = (
     "imposers",
     "agency",
     "targets",
+    "target_basis",
+    "via",
     "products",
     "companies",
     "instruments",
     "dates",
+    "amounts",
+    "conditions",
+    "motive",
     "origin",
+    "no_comment",
     "severity",
     "confidence",
 )
@@ -142,4 +148,5 @@ def _shown(verdict: Verdict) -> list[tuple[str, str]]:
     values: dict[str, Any] = {name: getattr(facts, name) for name in FACTS}
     values["companies"] = [f"{company.id} ({company.role})" for company in facts.companies]
     values["dates"] = [f"{date.kind} {date.moment}" for date in facts.dates]
-    return [(name, ", ".join(value) if isinstance(value, list | tuple) else str(value)) for name, value in values.items() if value not in (None, (), [])]
+    values["amounts"] = [" ".join(filter(None, (amount.kind, f"{amount.value:,g}", amount.currency, amount.scope))) for amount in facts.amounts]
+    return [(name, ", ".join(value) if isinstance(value, list | tuple) else str(value)) for name, value in values.items() if value not in (None, (), [], False)]

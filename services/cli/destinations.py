@@ -1,4 +1,4 @@
-"""`chipwire destinations`: erase one, for good."""
+"""`chipwire destinations`: a new secret for one, a challenge to one, one erased for good."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from services.store.erasure import Erased
 
 verbs = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-
-
-@verbs.callback()
-def _group() -> None:
-    """A group, also while it has one verb."""
 
 
 @verbs.command("erase")
@@ -48,6 +43,77 @@ def erase(
             raise Rejected(f"there is no destination {destination!r}; `chipwire subscriptions list` shows those that are")
         files = _remove_files(subscriptions.outbox_of(notifier, store), erased)
     print_json(_proof(erased, files))
+
+
+@verbs.command("rotate")
+def rotate(
+    destination: Annotated[str, typer.Argument(metavar="ACCOUNT/ID", help="Such as desk/hook.", show_default=False)],
+    grace: Annotated[str, typer.Option(help="How long the secret before signs beside the new one.")] = "24h",
+) -> None:
+    """Give a webhook a new secret. It is written into its secret_file; requests carry both signatures until the grace is over.
+
+    To change it by hand, change the file or the variable: then the secret before signs for 24 h too.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from schemas.config.duration import Duration
+    from services.cli.common import runtime_settings
+    from services.cli.deliveries import key_of
+    from services.cli.events import opened_store
+    from services.cli.subscriptions import settings_of
+    from services.notifier import subscriptions
+    from services.runtime.clock import SystemClock
+    from services.runtime.config_files import ConfigDir
+    from services.runtime.errors import Rejected
+    from services.store import accounts
+
+    key, runtime = key_of(destination), runtime_settings()
+    try:
+        wait = TypeAdapter(Duration).validate_python(grace)
+    except ValidationError as exc:
+        raise typer.BadParameter(f"{grace!r} is no time; expected such as 24h or 0s") from exc
+    file = subscriptions.secret_file_of(ConfigDir(runtime.config), key)
+    _, notifier = settings_of()
+    secret = subscriptions.new_secret()
+    with opened_store(runtime) as store:
+        cipher = subscriptions.open_keys(notifier, store)
+        subscriptions.write_secret(file, secret)  # first: should the rest fail, the next reload takes it from here
+        if not store.run_sync(lambda db: accounts.rotate(db, key, secret, cipher, grace=wait, now=SystemClock().now())):
+            raise Rejected(f"there is no webhook {destination!r}; `chipwire subscriptions list` shows what there is")
+    typer.echo(f"{file} holds the new secret of {destination}; give it to the receiver within {grace}")
+
+
+@verbs.command("verify")
+def verify(destination: Annotated[str, typer.Argument(metavar="ACCOUNT/ID", help="Such as desk/hook.", show_default=False)]) -> None:
+    """Ask a webhook to say a word back. One that does not takes no alerts until it does."""
+    from services.cli.common import runtime_settings, wait_for
+    from services.cli.deliveries import key_of
+    from services.cli.events import opened_store
+    from services.cli.subscriptions import settings_of
+    from services.notifier import subscriptions
+    from services.notifier.channels.challenge import challenge
+    from services.runtime.clock import SystemClock
+    from services.runtime.errors import Rejected
+    from services.runtime.http import HttpClient
+    from services.store import accounts
+
+    key, runtime, clock = key_of(destination), runtime_settings(), SystemClock()
+    _, notifier = settings_of()
+
+    async def ask(address: str, secret: str) -> str | None:
+        async with HttpClient(allow=runtime.allowed) as http:
+            return await challenge(http, clock, address=address, secret=secret, deadline=notifier.webhook_deadline)
+
+    with opened_store(runtime) as store:
+        cipher = subscriptions.open_keys(notifier, store)
+        found = store.read_sync(lambda db: accounts.address_of(db, key, cipher))
+        if found is None or found[1] is None:
+            raise Rejected(f"there is no webhook {destination!r}; `chipwire subscriptions list` shows what there is")
+        problem = wait_for(ask(found[0], found[1]))
+        store.run_sync(lambda db: accounts.set_verified(db, key, clock.now(), verified=problem is None))
+    if problem is not None:
+        raise Rejected(f"{destination} is not verified and takes no alerts: {problem}")
+    typer.echo(f"{destination} is verified")
 
 
 def _remove_files(outbox: Path, erased: Erased) -> int:

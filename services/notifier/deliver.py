@@ -106,6 +106,7 @@ class Deliverer:
                     await self._wait(stop)
             await self._drain(lanes)
             journal.cancel()
+            await asyncio.gather(*(channel.close() for channel in self._channels.values()))
 
     # ---- claiming
 

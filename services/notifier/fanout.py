@@ -9,6 +9,7 @@ crash a chunk is made again, and what is there already stays as it is. The versi
 from __future__ import annotations
 
 import asyncio
+import gc
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ class Audience:
             self._index.replace(account_id, subscriptions)
         if changed:
             self._reached = None
+            gc.freeze()  # they stay: a collector that walks through 100,000 of them holds everything up for a second
 
     def of(self, alert: Alert) -> tuple[Mapping[DestinationKey, Sequence[Subscription[DestinationKey]]], list[DestinationKey]]:
         """The destinations that the filters let the alert through to, each with the subscriptions that did; and the same in order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import chain, combinations
 
 from schemas.events.event import PolicyEvent
@@ -92,7 +93,8 @@ def _kinds(traits: Traits) -> str:
     return "".join(kind for kind, values in zip(_KINDS, (traits.instruments, traits.companies, traits.names), strict=True) if values)
 
 
-def _incomparable(kinds: str) -> list[str]:
+@lru_cache
+def _incomparable(kinds: str) -> tuple[str, ...]:
     """Every set of kinds that shares none with these."""
     rest = [kind for kind in _KINDS if kind not in kinds]
-    return ["".join(some) for some in chain.from_iterable(combinations(rest, size) for size in range(len(rest) + 1))]
+    return tuple("".join(some) for some in chain.from_iterable(combinations(rest, size) for size in range(len(rest) + 1)))

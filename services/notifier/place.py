@@ -22,7 +22,8 @@ from schemas.events.signal import PolicySignal
 from schemas.topics import POLICY_EVENTS
 from services.notifier import keys, threads
 from services.notifier.likeness import Closeness
-from services.notifier.threads import Candidate, Headline, Held, Means, Mint, Placement, Unplaced
+from services.notifier.memory import Known, Memory
+from services.notifier.threads import Headline, Held, Means, Mint, Placement, Unplaced
 from services.runtime import codec
 from services.runtime.broker import Record
 from services.runtime.clock import Clock
@@ -74,12 +75,13 @@ class Placer:
         self._mint = mint or UlidMint()
         self._closeness = closeness
         self._recheck_every = recheck_every
+        self._memory = Memory()
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Record]:
         """Places a batch of policy.signals.v1, all or nothing. Publishes nothing itself: the outbox does. Raises Malformed."""
         signals = [codec.decode(record, PolicySignal) for record in records]
         traces = {signal.item.id: trace for signal, record in zip(signals, records, strict=True) if (trace := record.header("traceparent"))}
-        await self._commit(lambda db: self._batch(db, traces).place_new(signals))
+        await self._commit(traces, lambda batch: batch.place_new(signals))
         return ()
 
     async def recheck(self, stop: asyncio.Event) -> None:
@@ -94,13 +96,17 @@ class Placer:
 
     async def recheck_due(self) -> None:
         """Places again what was held until now; what still nothing confirms is let go. Raises Unavailable."""
-        await self._commit(lambda db: self._batch(db, {}).place_due())
+        await self._commit({}, lambda batch: batch.place_due())
 
-    def _batch(self, db: Connection, traces: dict[str, str]) -> _Batch:
-        return _Batch(db, self._clock.now(), self._mint, self._headline, self._closeness, traces)
+    async def _commit(self, traces: dict[str, str], place: Callable[[_Batch], list[str]]) -> None:
+        """Runs a batch in one transaction. What it knows of events is remembered once that has held."""
 
-    async def _commit(self, work: Callable[[Connection], Sequence[str]]) -> None:
-        outcomes = await self._store.run(work)
+        def work(db: Connection) -> tuple[list[str], list[Known]]:
+            batch = _Batch(db, self._clock.now(), self._mint, self._headline, self._closeness, self._memory, traces)
+            return place(batch), list(batch.known.values())
+
+        outcomes, known = await self._store.run(work)
+        self._memory.keep(known)
         for outcome in outcomes:
             self._count(outcome)
         if set(outcomes) - {"held", "unplaced", "repeated", "expired"}:
@@ -138,8 +144,9 @@ class _Batch:
     mint: Mint
     headline: Headline
     closeness: Closeness | None
+    memory: Memory
     traces: dict[str, str]
-    candidates: dict[str, Candidate] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
     by_key: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     held: _Held = field(default_factory=_Held)
     told: list[kept.NewVersion] = field(default_factory=list)
@@ -179,18 +186,20 @@ class _Batch:
             return
         for waiting in kept.held_signals(self.db, {key for signal in signals for key in keys.wanted(signal).all | keys.index_of(signal.facts)}):
             self.held.add(waiting)
+        versions = kept.standing_versions(self.db, homes)
         for _, alike in groupby(sorted(signals, key=_month), key=_month):
-            for event in _candidates(self.db, list(alike)):
-                self._know(event)
-        for event in kept.events_by_id(self.db, homes - set(self.candidates)):
-            self._know(event)
+            versions |= _candidates(self.db, list(alike))
+        for known in self.memory.recall(versions):
+            self._know(known)
+        for event in kept.events_by_id(self.db, versions.keys() - self.known.keys()):
+            self._know(Known.of(event))
 
     def _place(self, signal: PolicySignal) -> Placement:
         """Places one signal; what it opened or raised may be what a held one waited for."""
         item, wanted = signal.item.id, keys.wanted(signal).all
         self.held.remove(item)
         near = {event for key in (*wanted, f"item:{item}") for event in self.by_key.get(key, ())}
-        candidates = [self.candidates[each] for each in sorted(near)]
+        candidates = [self.known[each].candidate for each in sorted(near)]
         placement = threads.place_among(signal, candidates, self.now, self.means, self.held.sharing(wanted))
         self.outcomes.append(type(placement).__name__.lower())
         match placement:
@@ -207,7 +216,7 @@ class _Batch:
     def _tell(self, signal: PolicySignal, placement: threads.Told) -> None:
         event, kind = placement.event, threads.KINDS.get(type(placement))
         self.judged[signal.item.id] = kept.NewVerdict(signal, event.id)
-        if event.id in self.candidates and self.candidates[event.id].event is event:
+        if event.id in self.known and self.known[event.id].event is event:
             return
         first_at, last_at = keys.span(event)
         record = codec.encode(
@@ -217,7 +226,7 @@ class _Batch:
         self.told.append(kept.NewVersion(event, first_at, last_at, keys.index(event), record, kind, rank, placement.fresh))
         if kind and not placement.fresh:
             self.outcomes.append("stale")
-        self._know(event)
+        self._know(Known.of(event))
 
     def _release(self, event: PolicyEvent) -> None:
         """Lets held signals join an event that has just changed, where that is what they waited for."""
@@ -231,10 +240,10 @@ class _Batch:
         fresh = [self.judged[item].signal for item in items if item in self.judged]
         return fresh + kept.signals_of(self.db, items - set(self.judged))
 
-    def _know(self, event: PolicyEvent) -> None:
-        self.candidates[event.id] = Candidate.of(event)
-        for key in keys.index(event) | {f"item:{source.item}" for source in event.sources}:
-            self.by_key[key].add(event.id)
+    def _know(self, known: Known) -> None:
+        self.known[known.event.id] = known
+        for key in known.keys:
+            self.by_key[key].add(known.event.id)
 
     def _write(self) -> list[str]:
         kept.write(self.db, self.told, list(self.judged.values()), self.now)
@@ -270,7 +279,7 @@ def _month(signal: PolicySignal) -> tuple[int, int]:
     return start.year, start.month
 
 
-def _candidates(db: Connection, signals: Sequence[PolicySignal]) -> list[PolicyEvent]:
+def _candidates(db: Connection, signals: Sequence[PolicySignal]) -> dict[str, int]:
     wanted = [keys.wanted(signal) for signal in signals]
     lasting, timely, brief = (frozenset().union(*sets) for sets in zip(*((each.lasting, each.timely, each.brief) for each in wanted), strict=True))
     return kept.candidates(db, lasting, [(timely, *_reach(signals, threads.WINDOW)), (brief, *_reach(signals, threads.NEAR))])

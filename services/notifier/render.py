@@ -128,7 +128,7 @@ def _facts(facts: Facts, words: Template) -> Iterator[str]:
         "products": [one_line(products(facts.products, words, shown=_ALL), _ALL)] if facts.products else [],
         "companies": [_firm(firm, words) for firm in facts.companies],
         "instruments": [isolated(one_line(text), words) for text in facts.instruments],
-        "dates": [f"{words.dates[date.kind]} {_when(date.moment)}" for date in facts.dates if date.kind in words.dates],
+        "dates": [f"{words.dates[date.kind]} {_when(date.moment, words)}" for date in facts.dates if date.kind in words.dates],
         "amounts": [_amount(amount, words) for amount in facts.amounts],
         "conditions": [isolated(one_line(text), words) for text in facts.conditions],
         "motive": [words.retaliation] if facts.motive == "retaliation" else [],
@@ -160,7 +160,7 @@ def _evidence(event: PolicyEvent, words: Template) -> Iterator[str]:
     counted = words.counted.format(sources=len(event.sources), origins=event.origins)
     yield f"{words.labels['evidence']} ({counted})"
     for source in sorted(event.sources, key=lambda source: (source.tier, source.first_seen_at))[:_SOURCES]:
-        when = _when(source.published) if source.published else _when(Moment.of(source.first_seen_at))
+        when = _when(source.published or Moment.of(source.first_seen_at), words)
         name = isolated(one_line(source.outlet or source.source, _NAME), words)
         origin = words.citing.format(origin=isolated(one_line(source.origin, _NAME), words)) if source.origin else ""
         yield f"- {words.separator.join(filter(None, (name, origin, _language(source.language, words), when)))}"
@@ -208,9 +208,10 @@ def is_link(url: str | None) -> bool:
     return url is not None and url.startswith(("https://", "http://")) and len(url) <= _URL and url == one_line(url, _URL) and " " not in url
 
 
-def _when(moment: Moment) -> str:
-    """As precisely as the source said it; a time of day in UTC."""
-    return str(moment) if moment.precision in ("day", "month", "year") else f"{moment.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def _when(moment: Moment, words: Template) -> str:
+    """As precisely as the source said it; a time of day in UTC. After Arabic letters the parts of a date would stand in reverse, so there it is isolated."""
+    when = str(moment) if moment.precision in ("day", "month", "year") else f"{moment.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{_FSI}{when}{_PDI}" if words.direction == "rtl" else when
 
 
 def _harmless(letter: str) -> str:

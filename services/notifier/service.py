@@ -23,11 +23,13 @@ from services.notifier.deliver import Deliverer
 from services.notifier.digest import Digests
 from services.notifier.fanout import Audience, FanOut
 from services.notifier.headline import headline
+from services.notifier.leaving import Doors, Leaving
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.names import load_names
 from services.notifier.outbox import Relay
 from services.notifier.place import Placer
 from services.notifier.settings import NotifierSettings
+from services.notifier.suppressed import Suppressed
 from services.notifier.wording import InWords, load_templates
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
@@ -56,6 +58,8 @@ def build(
     wanted = subscriptions.of_team(config, os.environ, names)
     _tell(store.run_sync(lambda db: subscriptions.apply(db, wanted, cipher, clock.now())), wanted, templates)
 
+    _tell_unsigned(settings)
+
     waker = Waker(store)
     placer = Placer(store, clock, waker, headline=partial(headline, language="en", templates=templates), count=metrics.placed)
     worker = Worker(
@@ -69,7 +73,10 @@ def build(
         settings=settings.worker,
     )
     fanout = FanOut(store, Audience(names), waker=waker, clock=clock, metrics=metrics, poll=settings.poll)
-    tools = Tools(settings, http, clock, sys.stdout, outbox=subscriptions.outbox_of(settings, store))
+    suppressed = Suppressed(store, subscriptions.suppression_key(settings, store), clock)
+    leaving = Leaving(subscriptions.unsubscribe_key(settings, store), settings.public_url)
+    doors = Doors(store, leaving, suppressed, clock, bounce_token=settings.bounce_token.get_secret_value())
+    tools = Tools(settings, http, clock, sys.stdout, subscriptions.outbox_of(settings, store), suppressed, leaving)
     channels = {kind: channel(tools) for kind, channel in CHANNELS.items()}
     deliverer = Deliverer(store, cipher, channels, InWords(templates), settings=settings, waker=waker, clock=clock, metrics=metrics)
 
@@ -94,8 +101,18 @@ def build(
         },
         ready={"worker": worker.ready},
         live={"worker": worker.live},
+        routes=doors.routes(),
         read_again=read_again,
     )
+
+
+def _tell_unsigned(settings: NotifierSettings) -> None:
+    if settings.smtp and not settings.smtp_signs:
+        log.warning(
+            "mails_unsigned",
+            reason="nobody has said that the mail server signs (DKIM); large providers refuse unsigned mail",
+            then="let the mail server sign for the domain of CHIPWIRE_NOTIFIER_MAIL_FROM, then set CHIPWIRE_NOTIFIER_SMTP_SIGNS=true",
+        )
 
 
 def _tell(changes: Sequence[Change], wanted: Sequence[WantedAccount], templates: Templates) -> None:

@@ -65,8 +65,26 @@ class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """The sender of the mails, as `Name <address>`."""
     smtp_ca_file: Path | None = None
     """Certificates to trust for the mail server, instead of the system's."""
+    smtp_per_domain: int = Field(default=8, ge=1)
+    """Most mails being sent at once to mailboxes of one domain."""
+    smtp_signs: bool = False
+    """Whether the mail server signs what it sends (DKIM). Until somebody has made sure, a warning at the start says that large providers want it."""
+    mail_banner: str = ""
+    """Words on top of every mail and before its subject, such as STAGING: for every system that is not the real one."""
+    public_url: str = ""
+    """Where this process's port is reached from outside, such as `https://alerts.example.com`: then every mail can be unsubscribed from by one click."""
+    unsubscribe_key_file: Path | None = None
+    """Key of the links by which readers unsubscribe; never change it. Default: `unsubscribe-key` beside the keys, made at the first start."""
+    bounce_token: SecretStr = SecretStr("")
+    """Bearer token of `POST /v1/bounces`, which takes delivery reports (RFC 3464). Empty: it takes none."""
     message_id_domain: str = ""
     """What stands behind the @ of a Message-ID. Default: the domain of `mail_from`. Changing it breaks conversations in mailboxes apart."""
+
+    @model_validator(mode="after")
+    def _public_url_is_one(self) -> Self:
+        if self.public_url and not self.public_url.startswith(("https://", "http://")):
+            raise ValueError("CHIPWIRE_NOTIFIER_PUBLIC_URL is no address; expected https://host")
+        return self
 
     @model_validator(mode="after")
     def _lease_outlasts_an_attempt(self) -> Self:

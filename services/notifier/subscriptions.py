@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from schemas.config.subscriptions import Account, Destination, Subscriptions, WebhookTarget
+from schemas.config.subscriptions import CHATS, Account, ChatTarget, Destination, Subscriptions, WebhookTarget
 from schemas.config.template import Templates
 from services.notifier.digest import reschedule
 from services.notifier.filters import unknown_names
 from services.notifier.names import Names
 from services.notifier.settings import NotifierSettings
 from services.runtime.config_files import ConfigDir, read_yaml
-from services.runtime.errors import Misconfigured
+from services.runtime.errors import Misconfigured, Rejected
 from services.store import accounts
-from services.store.accounts import Change, WantedAccount, WantedDestination, WantedSubscription
+from services.store.accounts import Change, DestinationKey, WantedAccount, WantedDestination, WantedSubscription
 from services.store.engine import Connection, Store
 from services.store.secrets import Cipher, open_cipher, open_lasting_key
 
@@ -72,11 +74,49 @@ def open_keys(settings: NotifierSettings, store: Store) -> Cipher:
 
 
 def suppression_key(settings: NotifierSettings, store: Store) -> bytes:
-    """The key of the hashes of erased addresses. Raises Misconfigured."""
+    """The key of the hashes of suppressed addresses. Raises Misconfigured."""
+    return _lasting_key(settings, store, settings.suppression_key_file, "suppression-key", "CHIPWIRE_NOTIFIER_SUPPRESSION_KEY_FILE")
+
+
+def unsubscribe_key(settings: NotifierSettings, store: Store) -> bytes:
+    """The key of the links by which readers unsubscribe. Raises Misconfigured."""
+    return _lasting_key(settings, store, settings.unsubscribe_key_file, "unsubscribe-key", "CHIPWIRE_NOTIFIER_UNSUBSCRIBE_KEY_FILE")
+
+
+def _lasting_key(settings: NotifierSettings, store: Store, named: Path | None, default: str, variable: str) -> bytes:
     beside = settings.keys_file.parent if settings.keys_file else store.directory
-    if settings.suppression_key_file is None and beside is None:
-        raise Misconfigured("CHIPWIRE_NOTIFIER_SUPPRESSION_KEY_FILE is not set; with PostgreSQL it names the file of the key of erased addresses")
-    return open_lasting_key(settings.suppression_key_file or cast("Path", beside) / "suppression-key")
+    if named is None and beside is None:
+        raise Misconfigured(f"{variable} is not set; with PostgreSQL it names the file of a key that all notifiers share")
+    return open_lasting_key(named or cast("Path", beside) / default)
+
+
+def new_secret() -> str:
+    """A secret of a webhook, as Standard Webhooks writes it."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def secret_file_of(config: ConfigDir, key: DestinationKey) -> Path:
+    """The file that holds the secret of a webhook of the team's own `subscriptions.yaml`. Raises Rejected when there is none."""
+    path = config.file("subscriptions.yaml")
+    written = read_yaml(path).to(Subscriptions).accounts if path else ()
+    named = (one.webhook for account in written if account.id == key.account_id for one in account.destinations if one.id == key.id)
+    webhook = next(named, None)
+    if path is None or webhook is None:
+        raise Rejected("subscriptions.yaml names no such webhook; expected one of its accounts and destinations")
+    if webhook.secret_file is None:
+        raise Rejected(f"its secret stands in the variable {webhook.env}: change it there and start anew; the secret before signs for 24 h too")
+    return path.parent / webhook.secret_file
+
+
+def write_secret(path: Path, secret: str) -> None:
+    """Whole or not at all, readable by its owner alone. Raises Rejected."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            file.write(f"{secret}\n")
+        draft.replace(path)
+    except OSError as exc:
+        raise Rejected(f"the secret could not be written into {path} ({exc.strerror}); nothing was changed") from exc
 
 
 def outbox_of(settings: NotifierSettings, store: Store) -> Path:
@@ -105,12 +145,14 @@ class _Reader:
     def _destination(self, loc: tuple[str | int, ...], written: Destination) -> WantedDestination:
         if written.webhook is not None:
             return WantedDestination(written.id, "webhook", written.webhook.url, self._secret((*loc, "webhook"), written.webhook), written.times)
+        if written.kind in CHATS:
+            return WantedDestination(written.id, written.kind, self._chat((*loc, written.kind), getattr(written, written.kind)), times=written.times)
         if written.file is not None:
             return WantedDestination(written.id, "file", written.file.directory, times=written.times)
         return WantedDestination(written.id, written.kind, written.email or "", times=written.times)
 
     def _secret(self, loc: tuple[str | int, ...], webhook: WebhookTarget) -> str:
-        key, name, found = self._looked_up(webhook)
+        key, name, found = self._looked_up(webhook.env, "secret_file", webhook.secret_file)
         place = f"{self._where(*loc, key)}: {name}"
         if found is None:
             self.problems.append(f"{place} is not there; expected it to hold the secret of the webhook")
@@ -118,14 +160,20 @@ class _Reader:
             self.problems.append(f"{place} holds no secret; expected whsec_ and base64 of 24 to 64 random bytes")
         return found or ""
 
-    def _looked_up(self, webhook: WebhookTarget) -> tuple[str, str, str | None]:
-        if webhook.env is not None:
-            return "env", f"the variable {webhook.env}", self._environ.get(webhook.env)
-        path = self._directory / (webhook.secret_file or "")
+    def _chat(self, loc: tuple[str | int, ...], chat: ChatTarget) -> str:
+        key, name, found = self._looked_up(chat.env, "url_file", chat.url_file)
+        if found is None or not found.startswith(("https://", "http://")) or len(found.split()) != 1:
+            self.problems.append(f"{self._where(*loc, key)}: {name} holds no address; expected it to hold the https:// address of the chat")
+        return found or ""
+
+    def _looked_up(self, variable: str | None, key: str, file: str | None) -> tuple[str, str, str | None]:
+        if variable is not None:
+            return "env", f"the variable {variable}", self._environ.get(variable)
+        path = self._directory / (file or "")
         try:
-            return "secret_file", f"the file {path}", path.read_text("utf-8").strip()
+            return key, f"the file {path}", path.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError):
-            return "secret_file", f"the file {path}", None
+            return key, f"the file {path}", None
 
 
 def _is_secret(text: str) -> bool:

@@ -314,7 +314,7 @@ class _Desk:
         latest = max((likeness.told_at(source) for source in event.sources if source.verdict == "alert"), default=event.opened_at)
         if not latest - _UNORDERED <= likeness.told_at(self.signal) <= latest:
             return merged
-        heard = [signal for signal in self.means.heard(items - {self.signal.item.id}) if signal.verdict == "alert"]
+        heard = [signal for signal in self.means.heard(frozenset(items - {self.signal.item.id})) if signal.verdict == "alert"]
         return material.retold([*heard, self.signal]) if {signal.item.id for signal in heard} == items - {self.signal.item.id} else merged
 
     def _held(self, reason: str) -> Held:

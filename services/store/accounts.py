@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from schemas.config.times import Times
 from services.runtime.errors import Rejected
 from services.store.engine import Instant, metadata
 from services.store.secrets import Cipher
+from services.store.signing import newest, rotated
 
 accounts = sa.Table(
     "accounts",
@@ -33,7 +34,7 @@ destinations = sa.Table(
     metadata,
     sa.Column("account_id", sa.Text, sa.ForeignKey("accounts.id"), primary_key=True),
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("kind", sa.Text, nullable=False, comment="webhook, email, terminal or file"),
+    sa.Column("kind", sa.Text, nullable=False, comment="such as webhook or email"),
     sa.Column("address", sa.LargeBinary, nullable=False, comment="encrypted"),
     sa.Column("secret", sa.LargeBinary, nullable=True, comment="encrypted"),
     sa.Column("verified", sa.Boolean, nullable=False, comment="its owner has shown that it is theirs, or an operator vouches for it"),
@@ -193,7 +194,7 @@ def _apply_destinations(db: Connection, account: WantedAccount, cipher: Cipher, 
     table = destinations
     existing = _rows(db, table, account.id)
     for wanted in account.destinations:
-        values, done = _destination_values(wanted, existing.get(wanted.id), cipher)
+        values, done = _destination_values(wanted, existing.get(wanted.id), cipher, now)
         if done == "created":
             fresh = {"epoch": 1, "last_sequence": 0, "failures": 0, "created_at": now}
             db.execute(table.insert().values(account_id=account.id, id=wanted.id, updated_at=now, **fresh, **values))
@@ -204,7 +205,7 @@ def _apply_destinations(db: Connection, account: WantedAccount, cipher: Cipher, 
     yield from _deactivate(db, table, "destination", account.id, existing, {wanted.id for wanted in account.destinations}, now)
 
 
-def _destination_values(wanted: WantedDestination, row: RowMapping | None, cipher: Cipher) -> tuple[dict[str, Any], str | None]:
+def _destination_values(wanted: WantedDestination, row: RowMapping | None, cipher: Cipher, now: datetime) -> tuple[dict[str, Any], str | None]:
     """What to write for a destination, and what that is called; None when nothing is to be done."""
     sealed = {
         "kind": wanted.kind,
@@ -218,21 +219,51 @@ def _destination_values(wanted: WantedDestination, row: RowMapping | None, ciphe
     }
     if row is None:
         return sealed, "created"
-    same = row["kind"] == wanted.kind and _hides(row["address"], wanted.address, cipher) and _hides(row["secret"], wanted.secret, cipher)
-    if not same:
+    same_place = row["kind"] == wanted.kind and _hides(row["address"], wanted.address, cipher)
+    kept = _opened(row["secret"], cipher)
+    if not same_place or (kept and newest(kept)) != wanted.secret:
+        if same_place and kept and wanted.secret:  # the receiver may still know only the one before
+            sealed["secret"] = cipher.encrypt(rotated(kept, wanted.secret, now=now))
         return sealed | {"failures": 0}, "updated"
     done = "reactivated" if not row["active"] else "updated" if row["times"] != sealed["times"] else None
     return {"active": True, "times": sealed["times"]}, done
 
 
-def _hides(sealed: bytes | None, text: str | None, cipher: Cipher) -> bool:
+def _hides(sealed: bytes, text: str, cipher: Cipher) -> bool:
     """Whether that is the text. What no key opens any more is another: so applying the file again mends what a lost key has cost."""
-    if sealed is None or text is None:
-        return sealed is None and text is None
+    return _opened(sealed, cipher) == text
+
+
+def _opened(sealed: bytes | None, cipher: Cipher) -> str | None:
+    """None also where no key opens it."""
     try:
-        return cipher.decrypt(sealed) == text
+        return None if sealed is None else cipher.decrypt(sealed)
     except Rejected:
+        return None
+
+
+def rotate(db: Connection, key: DestinationKey, secret: str, cipher: Cipher, *, grace: timedelta, now: datetime) -> bool:
+    """Gives a webhook a new secret; the one before signs beside it for the grace. False when there is no such webhook. Raises Rejected."""
+    mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id, destinations.c.secret.is_not(None))
+    sealed = db.execute(sa.select(destinations.c.secret).where(*mine)).scalar_one_or_none()
+    if sealed is None:
         return False
+    kept = rotated(cipher.decrypt(sealed), secret, now=now, grace=grace)
+    db.execute(destinations.update().where(*mine).values(secret=cipher.encrypt(kept), updated_at=now))
+    return True
+
+
+def address_of(db: Connection, key: DestinationKey, cipher: Cipher) -> tuple[str, str | None] | None:
+    """Address and secret of a destination in clear; None when there is no such destination. Raises Rejected."""
+    mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id)
+    row = db.execute(sa.select(destinations.c.address, destinations.c.secret).where(*mine)).first()
+    return None if row is None else (cipher.decrypt(row.address), None if row.secret is None else cipher.decrypt(row.secret))
+
+
+def set_verified(db: Connection, key: DestinationKey, now: datetime, *, verified: bool) -> None:
+    """Whether a destination has shown that it is its owner's. Only then it takes alerts."""
+    mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id)
+    db.execute(destinations.update().where(*mine).values(verified=verified, updated_at=now))
 
 
 def _apply_subscriptions(db: Connection, account: WantedAccount, now: datetime) -> Iterator[Change]:
@@ -347,6 +378,12 @@ def subscriptions_of(db: Connection, first: DestinationKey, last: DestinationKey
         at.created_at <= until,
     )
     return [_subscription(row) for row in db.execute(query.order_by(*_ORDER)).mappings()]
+
+
+def disable(db: Connection, key: DestinationKey, why: str, now: datetime) -> bool:
+    """Switches a destination off until it is given another address. False when there is none, or it is off already."""
+    mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id, destinations.c.disabled.is_(None))
+    return db.execute(destinations.update().where(*mine).values(disabled=why, updated_at=now)).rowcount > 0
 
 
 def takes_alerts() -> sa.ColumnElement[bool]:

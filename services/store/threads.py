@@ -58,6 +58,8 @@ event_keys = sa.Table(
     metadata,
     sa.Column("key", sa.Text, primary_key=True, comment="such as product:H20: the index candidates are found by"),
     sa.Column("event_id", sa.Text, sa.ForeignKey("events.id"), primary_key=True, index=True),
+    sa.Column("last_at", Instant, nullable=False, comment="of the event, so that its old namesakes are not even looked at"),
+    sa.Index("ix_event_keys_key_last_at", "key", "last_at"),
 )
 
 event_items = sa.Table(
@@ -189,13 +191,20 @@ def standing(db: Connection, items: Iterable[str]) -> dict[str, Standing]:
     return {item: Standing(observed, activated, event_id) for item, observed, activated, event_id in rows}
 
 
-def candidates(db: Connection, lasting: Iterable[str], timely: Iterable[tuple[Iterable[str], datetime, datetime]]) -> list[PolicyEvent]:
-    """Open events found by any of the `lasting` keys, or by any of the others and told between the two times that come with them."""
-    clauses: list[sa.ColumnElement[bool]] = [event_keys.c.key.in_(list(lasting))]
+def candidates(db: Connection, lasting: Iterable[str], timely: Iterable[tuple[Iterable[str], datetime, datetime]]) -> dict[str, int]:
+    """Open events found by any of the `lasting` keys, or by any of the others and told between the two times that come with them: their ids and versions."""
+    found = sa.select(events.c.id, events.c.version).join(event_keys).where(events.c.status == "open")
+    queries = [found.where(event_keys.c.key.in_(list(lasting)))]
     for found_by, since, until in timely:
-        clauses.append(sa.and_(event_keys.c.key.in_(list(found_by)), events.c.last_at >= since, events.c.first_at <= until))
-    found = sa.select(event_keys.c.event_id).join(events).where(events.c.status == "open", sa.or_(*clauses))
-    return [PolicyEvent.model_validate_json(text) for text in db.execute(sa.select(events.c.event).where(events.c.id.in_(found))).scalars()]
+        queries.append(found.where(event_keys.c.key.in_(list(found_by)), event_keys.c.last_at >= since, events.c.first_at <= until))
+    return {row.id: row.version for row in db.execute(sa.union(*queries))}
+
+
+def standing_versions(db: Connection, ids: Iterable[str]) -> dict[str, int]:
+    """The newest versions' numbers of these events."""
+    wanted = list(ids)
+    rows = db.execute(sa.select(events.c.id, events.c.version).where(events.c.id.in_(wanted))) if wanted else ()
+    return {row.id: row.version for row in rows}
 
 
 def events_by_id(db: Connection, ids: Iterable[str]) -> list[PolicyEvent]:
@@ -254,9 +263,11 @@ def _write_events(db: Connection, told: Sequence[NewVersion], texts: Sequence[st
 
 
 def _write_index(db: Connection, told: Sequence[NewVersion]) -> None:
-    keys = {(key, new.event.id) for new in told for key in new.keys}
+    keys = {(key, new.event.id): new.last_at for new in told for key in new.keys}
     items = {(new.event.id, source.item) for new in told for source in new.event.sources}
-    _insert_new(db, event_keys, [{"key": key, "event_id": event_id} for key, event_id in sorted(keys)])
+    _upsert_all(
+        db, event_keys, [{"key": key, "event_id": event_id, "last_at": last_at} for (key, event_id), last_at in sorted(keys.items())], "key", "event_id"
+    )
     _insert_new(db, event_items, [{"event_id": event_id, "item_id": item} for event_id, item in sorted(items)])
 
 
@@ -313,11 +324,11 @@ def _insert_new(db: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> 
         db.execute(insert(db, table).on_conflict_do_nothing(), rows)
 
 
-def _upsert_all(db: Connection, table: sa.Table, rows: list[dict[str, Any]], key: str) -> None:
+def _upsert_all(db: Connection, table: sa.Table, rows: list[dict[str, Any]], *keys: str) -> None:
     if rows:
         statement = insert(db, table)
-        changed = {column.name: statement.excluded[column.name] for column in table.columns if column.name != key}
-        db.execute(statement.on_conflict_do_update(index_elements=[key], set_=changed), rows)
+        changed = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+        db.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
 
 
 def waiting_records(db: Connection, limit: int) -> list[tuple[int, Record]]:

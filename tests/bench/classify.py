@@ -122,7 +122,9 @@ def _touch(path: Path) -> None:
 def with_rules(ruleset: Ruleset, items: Sequence[NewsItem], count: int) -> Ruleset:
     """The rule set with so many more."""
     rules = added_rules([f"{item.title or ''} {item.text}" for item in items], count)
-    return Ruleset.build(ruleset.terms.lexicon, [*ruleset.rules, *rules], ruleset.tables, hash=f"{ruleset.hash}+{count}", now=ruleset.activated_at)
+    return Ruleset.build(
+        ruleset.terms.lexicon, [*ruleset.rules, *rules], ruleset.tables, ruleset.model, hash=f"{ruleset.hash}+{count}", now=ruleset.activated_at
+    )
 
 
 def by_turns(works: Mapping[str, Work], count: int, runs: int) -> dict[str, Series]:

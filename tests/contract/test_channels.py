@@ -10,24 +10,30 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from email import message_from_bytes, policy
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trustme
 
 from schemas.api.digest import WebhookDigest
-from schemas.config.subscriptions import KINDS
+from schemas.config.subscriptions import CHATS, KINDS
 from services.notifier.channels import CHANNELS
 from services.notifier.channels.body import body_of
-from services.notifier.channels.email import compose
+from services.notifier.channels.email import Letterhead, compose
 from services.notifier.channels.outcome import Channel, Final, Message, Outcome, Reason, Retry, Sent
 from services.notifier.channels.tools import Tools
+from services.notifier.leaving import Leaving
 from services.notifier.settings import NotifierSettings
+from services.notifier.suppressed import Suppressed
 from services.runtime.clock import SystemClock
+from services.runtime.errors import Unavailable
 from services.runtime.http import HttpClient
 from services.store.digests import Digest, DigestAlert
+from services.store.engine import Store, metadata
+from services.store.suppression import suppressions
 from tests import make
 from tests.alerting import SECRET
 from tests.servers import hook, mail
@@ -58,6 +64,11 @@ def message(**fields: Any) -> Message:
     return Message(**(defaults | fields))
 
 
+def text_of(mail: Any) -> str:
+    """What a program without HTML shows."""
+    return str(mail.get_body(("plain",)).get_content())
+
+
 @dataclass
 class Rig:
     """A channel with its receiver: how to make it accept, refuse for now, for good, and hang; and what it has got."""
@@ -73,15 +84,26 @@ class Rig:
 @pytest.fixture
 async def tools(tmp_path: Path) -> AsyncIterator[Tools]:
     settings = NotifierSettings(webhook_deadline=timedelta(seconds=5), smtp_deadline=timedelta(seconds=5), mail_from="Chipwire <alerts@chipwire.example>")
-    async with HttpClient(allow=[ip_network("127.0.0.0/8")]) as http:
-        yield Tools(settings, http, SystemClock(), io.StringIO(), tmp_path / "outbox")
+    store, clock = Store.open(f"sqlite:///{tmp_path / 'store.db'}"), SystemClock()
+    store.run_sync(lambda db: metadata.create_all(db, tables=[suppressions]))
+    suppressed, leaving = Suppressed(store, b"a key of the hashes", clock), Leaving(b"a key of the links", "")
+    async with store, HttpClient(allow=[ip_network("127.0.0.0/8")]) as http:
+        yield Tools(settings, http, clock, io.StringIO(), tmp_path / "outbox", suppressed, leaving)
 
 
 @pytest.fixture(params=[*KINDS, "outbox"])
 async def rig(request: pytest.FixtureRequest, tools: Tools, tmp_path: Path) -> AsyncIterator[Rig]:
-    builders = {"webhook": _webhook, "email": _email, "outbox": _outbox, "terminal": _terminal, "file": _file}
+    builders: dict[str, Callable[[Tools, Path], AsyncIterator[Rig]]] = {
+        "webhook": _webhook,
+        "email": _email,
+        "outbox": _outbox,
+        "terminal": _terminal,
+        "file": _file,
+    }
+    builders |= {kind: partial(_chat, kind) for kind in CHATS}
     async for built in builders[request.param](tools, tmp_path):
         yield built
+        await built.channel.close()
 
 
 async def _webhook(tools: Tools, _directory: Path) -> AsyncIterator[Rig]:
@@ -100,6 +122,26 @@ async def _webhook(tools: Tools, _directory: Path) -> AsyncIterator[Rig]:
         )
 
 
+CHAT_PATHS = {"telegram": "/bot1:hidden/sendMessage?chat_id=-100", "ntfy": "/hidden-topic?auth=hidden"}
+CHAT_GONE = {"slack": 404, "teams": 410, "discord": 404, "telegram": 403, "ntfy": 410}
+
+
+async def _chat(kind: str, tools: Tools, _directory: Path) -> AsyncIterator[Rig]:
+    async with hook.hook() as receiver:
+
+        async def answer(how: hook.Answer) -> None:
+            receiver.answer = how
+
+        yield Rig(
+            CHANNELS[kind](tools),
+            message(address=receiver.url.removesuffix("/hook") + CHAT_PATHS.get(kind, "/services/hidden")),
+            lambda: "".join(f"{call.headers} {call.body.decode()}" for call in receiver.calls),
+            busy=lambda: answer(hook.status(503)),
+            dead=lambda: answer(hook.status(CHAT_GONE[kind])),
+            hang=lambda: answer(hook.hang),
+        )
+
+
 async def _email(tools: Tools, _directory: Path) -> AsyncIterator[Rig]:
     async with mail.mailbox() as box:
 
@@ -110,7 +152,7 @@ async def _email(tools: Tools, _directory: Path) -> AsyncIterator[Rig]:
         yield Rig(
             CHANNELS["email"](replace(tools, settings=settings)),
             message(),
-            lambda: "".join(f"{one['Message-ID']} {one.get_content()}" for one in box.mails),
+            lambda: "".join(f"{one['Message-ID']} {text_of(one)}" for one in box.mails),
             busy=lambda: answer("450 4.7.1 greylisted, ana.secret@example.com"),
             dead=lambda: answer("550 5.1.1 no such user ana.secret@example.com"),
         )
@@ -122,7 +164,7 @@ async def _outbox(tools: Tools, _directory: Path) -> AsyncIterator[Rig]:
 
     def got() -> str:
         mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in sorted(tools.outbox.glob("*"))]
-        return "".join(f"{one['Message-ID']} {one.get_content()}" for one in mails)
+        return "".join(f"{one['Message-ID']} {text_of(one)}" for one in mails)
 
     yield Rig(CHANNELS["email"](tools), message(), got, busy=full)
 
@@ -304,11 +346,15 @@ async def test_a_webhook_without_a_usable_secret_is_not_sent_unsigned(tools: Too
 async def box() -> AsyncIterator[mail.Mailbox]:
     async with mail.mailbox() as at_work:
         yield at_work
+        for channel in at_work.senders:
+            await channel.close()
 
 
 def mailing(tools: Tools, box: mail.Mailbox, **fields: Any) -> Channel:
     settings = {"smtp": f"smtp://127.0.0.1:{box.port}", "smtp_deadline": timedelta(seconds=3), **fields}
-    return CHANNELS["email"](replace(tools, settings=tools.settings.model_copy(update=settings)))
+    channel = CHANNELS["email"](replace(tools, settings=tools.settings.model_copy(update=settings)))
+    box.senders.append(channel)
+    return channel
 
 
 async def test_a_mail_is_whole(tools: Tools, box: mail.Mailbox) -> None:
@@ -319,8 +365,8 @@ async def test_a_mail_is_whole(tools: Tools, box: mail.Mailbox) -> None:
     assert got["From"] == "Chipwire <alerts@chipwire.example>"
     assert got["Message-ID"] == "<msg_a1b2c3@chipwire.example>"
     assert "<event.E1@chipwire.example>" == got["References"] == got["In-Reply-To"]
-    assert (got["Content-Language"], got["Auto-Submitted"], got.get_content_type()) == ("ar", "auto-generated", "text/plain")
-    assert message().text.split() == got.get_content().split()
+    assert (got["Content-Language"], got["Auto-Submitted"], got.get_content_type()) == ("ar", "auto-generated", "multipart/alternative")
+    assert message().text.split() == text_of(got).split()
     assert got["Date"].datetime.tzinfo is not None
 
 
@@ -338,10 +384,12 @@ async def test_mails_about_one_event_are_one_conversation(tools: Tools, box: mai
     [
         ("421 4.3.0 shutting down", mail.OK, Retry(Reason.SMTP_BUSY, status=421)),
         ("450 4.2.0 greylisted", mail.OK, Retry(Reason.SMTP_BUSY, status=450)),
-        ("452 4.2.2 mailbox full", mail.OK, Retry(Reason.SMTP_BUSY, status=452)),
-        ("550 5.1.1 no such user", mail.OK, Final(Reason.SMTP_REFUSED, 550)),
+        ("452 4.2.2 mailbox full", mail.OK, Retry(Reason.SMTP_FULL, status=452)),
+        ("552 5.2.2 mailbox full", mail.OK, Retry(Reason.SMTP_FULL, status=552)),
+        ("550 5.1.1 no such user", mail.OK, Final(Reason.SMTP_NO_MAILBOX, 550, disable=True)),
+        ("550 we do not like you", mail.OK, Final(Reason.SMTP_REFUSED, 550)),
         (mail.OK, "451 4.3.0 try later", Retry(Reason.SMTP_BUSY, status=451)),
-        (mail.OK, "554 5.7.1 policy", Final(Reason.SMTP_REFUSED, 554)),
+        (mail.OK, "554 5.7.1 policy", Final(Reason.SMTP_POLICY, 554)),
         (mail.OK, mail.DROP, Retry(Reason.DROPPED, maybe_sent=True)),
     ],
 )
@@ -394,6 +442,74 @@ async def test_encryption_is_taken_where_it_is_offered_and_checked(tools: Tools,
     assert stranger == Retry(Reason.TLS)
 
 
+async def test_many_mails_share_few_connections(tools: Tools, box: mail.Mailbox) -> None:
+    channel = mailing(tools, box)
+    for number in range(60):
+        assert await channel.send(message(id=f"msg_{number}")) == Sent(250)
+
+    assert (len(box.mails), box.connections) == (60, 2), "a server does not like more than fifty in a row"
+
+
+async def test_a_connection_that_the_server_closed_meanwhile_costs_no_attempt(tools: Tools, box: mail.Mailbox) -> None:
+    channel = mailing(tools, box)
+    await channel.send(message(id="msg_1"))
+    box.hang_up()
+
+    assert await channel.send(message(id="msg_2")) == Sent(250)
+    assert [one["Message-ID"] for one in box.mails] == ["<msg_1@chipwire.example>", "<msg_2@chipwire.example>"]
+
+
+async def test_an_address_that_does_not_exist_is_not_sent_to_again(tools: Tools, box: mail.Mailbox) -> None:
+    channel = mailing(tools, box)
+    box.rcpt = "550 5.1.1 no such user"
+    await channel.send(message())
+    box.rcpt = mail.OK
+
+    assert await channel.send(message()) == Final(Reason.SUPPRESSED, disable=True)
+    assert await channel.send(message(address="ben@example.com")) == Sent(250)
+    assert len(box.mails) == 1
+
+
+async def test_nothing_is_mailed_while_nobody_can_say_who_is_suppressed(tools: Tools, box: mail.Mailbox) -> None:
+    class Away:
+        async def why(self, _address: str) -> str | None:
+            raise Unavailable("the database is away")
+
+    channel = mailing(replace(tools, suppressed=cast("Suppressed", Away())), box)
+
+    assert (Retry(Reason.STORE), []) == (await channel.send(message()), box.mails)
+
+
+async def test_a_mail_can_be_left_by_one_click_where_the_process_can_be_reached(tools: Tools, box: mail.Mailbox) -> None:
+    leaving = Leaving(b"a key of the links", "https://alerts.example.com")
+    await mailing(replace(tools, leaving=leaving), box, public_url="https://alerts.example.com").send(message(language="de"))
+    await mailing(tools, box).send(message())
+
+    with_link, without = box.mails
+    url = with_link["List-Unsubscribe"].strip("<>")
+    assert leaving.read(url.rpartition("/")[2]) == ("desk", "inbox")
+    assert with_link["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert f"Abbestellen: {url}" in text_of(with_link)
+    assert without["List-Unsubscribe"] is None
+    assert {one["List-Id"] for one in box.mails} == {"<alerts.chipwire.example>"}
+
+
+async def test_mails_of_a_system_that_is_not_the_real_one_say_so(tools: Tools, box: mail.Mailbox) -> None:
+    await mailing(tools, box, mail_banner="STAGING").send(message())
+
+    (got,) = box.mails
+    assert got["Subject"].startswith("[STAGING] REPORTED:")
+    assert text_of(got).startswith("[STAGING]")
+    assert "STAGING" in got.get_body(("html",)).get_content()
+
+
+async def test_one_domain_does_not_get_more_mails_at_once_than_it_may(tools: Tools, box: mail.Mailbox) -> None:
+    channel = mailing(tools, box, smtp_per_domain=2)
+    await asyncio.gather(*(channel.send(message(id=f"msg_{number}")) for number in range(12)))
+
+    assert (len(box.mails), box.connections) == (12, 2)
+
+
 async def test_a_subject_in_any_script_arrives_as_it_was_written(tools: Tools, box: mail.Mailbox) -> None:
     subject = "تقرير: تتراجع الولايات المتحدة عن خطط تقييد تصدير رقائق NVIDIA H20 إلى الصين 미국 수출 통제 " * 2
 
@@ -407,6 +523,65 @@ async def test_a_kept_mail_is_a_whole_file_named_after_its_delivery(tools: Tools
     await CHANNELS["email"](tools).send(message())
 
     assert [path.name for path in tools.outbox.iterdir()] == ["msg_a1b2c3.eml"]
+
+
+# ---- chats
+
+
+@pytest.mark.parametrize("kind", CHATS)
+async def test_a_text_that_is_too_long_for_a_chat_is_cut_at_a_line(tools: Tools, receiver: hook.Hook, kind: str) -> None:
+    text = "REPORTED: عنوان\n" + "سطر _طويل_ 通制 😀 word\n" * 3000
+    address = receiver.url.removesuffix("/hook") + CHAT_PATHS.get(kind, "/services/hidden")
+
+    assert await CHANNELS[kind](tools).send(message(address=address, text=text)) == Sent(204)
+
+    body = receiver.calls[0].body
+    told = json.loads(body)
+    assert len(body) < 28_000
+    assert len(str(told.get("content", ""))) <= 2000
+    assert len(str(told.get("text", "")).encode("utf-16-le")) // 2 <= 4096
+    assert len(str(told.get("message", "")).encode()) <= 4096
+    assert "…" in body.decode()
+
+
+@pytest.mark.parametrize("kind", CHATS)
+@pytest.mark.parametrize("said", [b'{"retry_after": 7.5}', b'{"ok": false, "parameters": {"retry_after": 7.5}}'])
+async def test_a_chat_that_says_in_its_answer_how_long_to_wait_is_heard(tools: Tools, receiver: hook.Hook, kind: str, said: bytes) -> None:
+    async def throttled(_call: hook.Call, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 429 Too Many\r\ncontent-length: %d\r\n\r\n%b" % (len(said), said))
+
+    receiver.answer = throttled
+    address = receiver.url.removesuffix("/hook") + CHAT_PATHS.get(kind, "/services/hidden")
+
+    assert await CHANNELS[kind](tools).send(message(address=address)) == Retry(Reason.THROTTLED, timedelta(seconds=7.5), 429)
+
+
+async def test_hostile_text_calls_nobody_and_marks_nothing_up_in_a_chat(tools: Tools, receiver: hook.Hook) -> None:
+    nasty = message(text="Told\n@everyone <!channel> [click](https://evil.example) **bold**\nhttps://news.example/a_b_c\n", address=receiver.url)
+    for kind in ("slack", "discord", "teams"):
+        await CHANNELS[kind](tools).send(nasty)
+
+    slack, discord, teams = (json.loads(call.body) for call in receiver.calls)
+    assert "<" not in slack["text"]
+    assert discord["allowed_mentions"] == {"parse": []}
+    blocks = "".join(block["text"] for block in teams["attachments"][0]["content"]["body"])
+    for text in (discord["content"], blocks):
+        assert r"\[click\]\(" in text
+        assert r"\*\*bold" in text
+        assert "https://news.example/a_b_c" in text
+
+
+async def test_a_card_in_arabic_runs_from_right_to_left(tools: Tools, receiver: hook.Hook) -> None:
+    await CHANNELS["teams"](tools).send(message(address=receiver.url, language="ar"))
+
+    assert json.loads(receiver.calls[0].body)["attachments"][0]["content"]["rtl"] is True
+
+
+async def test_an_address_that_names_no_chat_is_final(tools: Tools, receiver: hook.Hook) -> None:
+    bare = receiver.url.removesuffix("hook")
+
+    assert [await CHANNELS[kind](tools).send(message(address=bare)) for kind in ("telegram", "ntfy")] == [Final(Reason.BAD_URL)] * 2
+    assert receiver.calls == []
 
 
 # ---- files and the terminal
@@ -451,7 +626,7 @@ def test_a_digest_has_a_body_of_its_own_that_keeps_its_contract() -> None:
 
 
 def test_a_digest_by_mail_belongs_to_no_conversation_about_an_event() -> None:
-    mail = compose(message(kind="digest", digest=DIGEST, replays=0), sender="Chipwire <alerts@chipwire.example>", domain="chipwire.example", now=make.NOW)
+    mail = compose(message(kind="digest", digest=DIGEST, replays=0), Letterhead("Chipwire <alerts@chipwire.example>", "chipwire.example"), now=make.NOW)
 
     assert b"In-Reply-To" not in mail
     assert b"References" not in mail

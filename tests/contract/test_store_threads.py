@@ -76,7 +76,7 @@ async def test_candidates_are_found_by_key_within_their_time_or_for_ever(store: 
 
     async def found(lasting: list[str], timely: list[str]) -> set[str]:
         window = [(timely, NOW - timedelta(days=180), NOW + timedelta(days=180))]
-        return {event.id for event in await store.read(lambda db: threads.candidates(db, lasting, window))}
+        return set(await store.read(lambda db: threads.candidates(db, lasting, window)))
 
     assert await found([], ["US:product:h20"]) == {make.event().id}
     assert await found(["instrument:91fr1684"], []) == {"old"}
@@ -86,7 +86,7 @@ async def test_candidates_are_found_by_key_within_their_time_or_for_ever(store: 
 async def test_what_is_not_open_is_no_candidate(store: Store) -> None:
     await write(store, version(make.event(status="withdrawn")))
 
-    assert await store.read(lambda db: threads.candidates(db, [], [(["US:product:h20"], NOW, NOW)])) == []
+    assert await store.read(lambda db: threads.candidates(db, [], [(["US:product:h20"], NOW, NOW)])) == {}
 
 
 async def test_events_are_listed_latest_first_and_related_both_ways(store: Store) -> None:

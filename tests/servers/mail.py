@@ -27,6 +27,16 @@ class Mailbox:
     rcpt: str = OK
     data: str = OK
     encrypted: list[bool] = field(default_factory=list)
+    connections: int = 0
+    senders: list[Any] = field(default_factory=list)
+    """Channels that may hold connections, for the test to close."""
+    protocols: list[SMTP] = field(default_factory=list)
+
+    def hang_up(self) -> None:
+        """Drops every connection."""
+        for one in self.protocols:
+            if one.transport is not None:
+                one.transport.abort()
 
     async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]) -> str:  # noqa: N802 aiosmtpd's name
         if self.rcpt == OK:
@@ -48,12 +58,12 @@ class Mailbox:
 async def mailbox(*, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[Mailbox]:
     """A server at work, by default on a free port; with `tls` it offers STARTTLS."""
     box = Mailbox()
-    protocols: list[SMTP] = []
 
     def protocol() -> SMTP:
         options: dict[str, Any] = {"tls_context": tls} if tls else {}
-        protocols.append(SMTP(box, hostname="mail.test", loop=asyncio.get_running_loop(), **options))
-        return protocols[-1]
+        box.connections += 1
+        box.protocols.append(SMTP(box, hostname="mail.test", loop=asyncio.get_running_loop(), **options))
+        return box.protocols[-1]
 
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port)
     box.port = server.sockets[0].getsockname()[1]
@@ -61,7 +71,5 @@ async def mailbox(*, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncI
         yield box
     finally:
         server.close()
-        for one in protocols:
-            if one.transport is not None:
-                one.transport.abort()
+        box.hang_up()
         await asyncio.sleep(0)

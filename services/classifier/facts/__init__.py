@@ -138,8 +138,9 @@ def _details(
 
 
 def staged(words: Told, seen: Mapping[str, float], change: Change | None, tier: int, tables: Tables, *, ahead: bool) -> Shown:
-    """The stage, with the words that show it."""
-    likely = likely_stage(seen, words.shown.stage, tables.choices) if change else words.shown.stage
+    """The stage, with the words that show it. What is firm is not weighed."""
+    weighed = change is not None and not (change.firm or words.shown.firm)
+    likely = likely_stage(seen, words.shown.stage, tables.choices) if weighed else words.shown.stage
     return settled_stage(words.shown, likely, change, tier, tables.stages, ahead=ahead)
 
 

@@ -17,11 +17,15 @@ ANNOUNCED, IN_FORCE = "announced", "in_force"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A stage, and the sentence and the words of the cue that shows it; none where only the kind of the change does."""
+    """A stage, and the sentence and the words of the cue that shows it; none where only the kind of the change does.
+
+    `firm` is what a cue shows that is meant for this very action: a dropped plan of which officials say nothing is a report.
+    """
 
     stage: str
     part: Part | None = None
     hits: tuple[Hit, ...] = ()
+    firm: bool = False
 
     def quotes(self) -> tuple[Quote, ...]:
         """The words that it rests on."""
@@ -33,7 +37,7 @@ def shown_stage(parts: Sequence[Part], change: Change | None, table: Stages) -> 
     for cue in table.cues:
         part = _shows(cue, parts, change)
         if part is not None:
-            return Shown(cue.stage, part, tuple(_hit(cue, part)))
+            return Shown(cue.stage, part, tuple(_hit(cue, part)), firm=len(cue.actions) == 1)
     action = change.outcome.action if change else None
     return Shown(table.by_action.get(action, table.default) if action else table.default)
 

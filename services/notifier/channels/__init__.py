@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from services.notifier.channels.chat import CHATS, channel_of
 from services.notifier.channels.email import EmailChannel
 from services.notifier.channels.file import FileChannel
 from services.notifier.channels.outcome import Channel
@@ -16,5 +17,6 @@ CHANNELS: Mapping[str, Callable[[Tools], Channel]] = {
     "email": EmailChannel.build,
     "terminal": TerminalChannel.build,
     "file": FileChannel.build,
+    **{kind: channel_of(chat) for kind, chat in CHATS.items()},
 }
 """Every kind of destination and what builds its channel."""

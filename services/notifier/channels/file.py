@@ -29,6 +29,9 @@ class FileChannel:
             return Retry(Reason.DISK)
         return Sent()
 
+    async def close(self) -> None:
+        """Nothing is held open."""
+
 
 def _append(directory: Path, name: str, line: bytes) -> None:
     """One write with O_APPEND, so that lines of two writers never mix."""

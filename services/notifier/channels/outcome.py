@@ -25,6 +25,9 @@ class Reason(StrEnum):
     SERVER_ERROR = "server_error"
     SMTP_AUTH = "smtp_auth"
     SMTP_BUSY = "smtp_busy"
+    SMTP_FULL = "smtp_full"
+    SMTP_NO_MAILBOX = "smtp_no_mailbox"
+    SMTP_POLICY = "smtp_policy"
     SMTP_REFUSED = "smtp_refused"
     THROTTLED = "throttled"
     # no answer was had
@@ -42,6 +45,8 @@ class Reason(StrEnum):
     BUG = "bug"
     DISK = "disk"
     INTERRUPTED = "interrupted"
+    STORE = "store"
+    SUPPRESSED = "suppressed"
     UNREADABLE = "unreadable"
 
 
@@ -111,4 +116,8 @@ class Channel(Protocol):
 
     async def send(self, message: Message) -> Outcome:
         """One attempt. Whatever happens outside is an outcome; an exception is a bug."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of what is held open between sends. Nothing is sent afterwards."""
         ...

@@ -38,6 +38,9 @@ class TerminalChannel:
                 return Retry(Reason.DISK)
         return Sent()
 
+    async def close(self) -> None:
+        """Nothing is held open."""
+
     def _print(self, message: Message) -> None:
         from rich.console import Console  # only here: rich is slow to import
         from rich.panel import Panel

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from services.notifier.leaving import Leaving
 from services.notifier.settings import NotifierSettings
+from services.notifier.suppressed import Suppressed
 from services.runtime.clock import Clock
 from services.runtime.http import HttpClient
 
@@ -20,3 +22,5 @@ class Tools:
     clock: Clock
     stdout: TextIO
     outbox: Path
+    suppressed: Suppressed
+    leaving: Leaving

@@ -20,6 +20,7 @@ from services.notifier.channels.tools import Tools
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
 from services.runtime.http import HttpClient, HttpFailure
+from services.store.signing import in_force
 
 READ = 16 * 1024
 """Bytes of an answer that are read at most: the status is what counts."""
@@ -51,14 +52,13 @@ class WebhookChannel:
             return Final(Reason.BAD_URL)
         return outcome_of(answer.status, answer.headers.get("retry-after"), self._clock.now())
 
+    async def close(self) -> None:
+        """Nothing is held open."""
+
     def _headers(self, message: Message, body: bytes) -> dict[str, str]:
-        now = self._clock.now()
         replayed = {"chipwire-replay": str(message.replays)} if message.replays else {}
         return {
-            "content-type": "application/json",
-            "webhook-id": message.id,
-            "webhook-timestamp": str(math.floor(now.timestamp())),
-            "webhook-signature": _signature(message, str(math.floor(now.timestamp())), body),
+            **signed_headers(message.id, body, message.secret or "", self._clock.now()),
             "chipwire-sequence": str(message.sequence),
             "chipwire-previous": str(message.previous),
             "chipwire-epoch": str(message.epoch),
@@ -66,10 +66,21 @@ class WebhookChannel:
         }
 
 
-def _signature(message: Message, timestamp: str, body: bytes) -> str:
-    """`v1` of Standard Webhooks: HMAC-SHA256 over id, timestamp and body. Raises ValueError for what is no secret."""
-    signed = b".".join((message.id.encode(), timestamp.encode(), body))
-    return "v1," + base64.b64encode(hmac.digest(_key(message.secret or ""), signed, "sha256")).decode()
+def signed_headers(name: str, body: bytes, kept: str, now: datetime) -> dict[str, str]:
+    """The headers of Standard Webhooks, with a signature for each secret in force. Raises ValueError for what is no secret."""
+    timestamp = str(math.floor(now.timestamp()))
+    signed = b".".join((name.encode(), timestamp.encode(), body))
+    return {
+        "content-type": "application/json",
+        "webhook-id": name,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(_signature(secret, signed) for secret in in_force(kept, now)),
+    }
+
+
+def _signature(secret: str, signed: bytes) -> str:
+    """`v1`: HMAC-SHA256 over id, timestamp and body."""
+    return "v1," + base64.b64encode(hmac.digest(_key(secret), signed, "sha256")).decode()
 
 
 @lru_cache(maxsize=10_000)  # one for each destination

@@ -63,6 +63,9 @@ class Recording:
         self.came.set()
         return await self.act(message)
 
+    async def close(self) -> None:
+        pass
+
 
 async def accept(_message: Message) -> Outcome:
     return Sent()

@@ -13,7 +13,7 @@ from tests import make
 
 def explained(ruleset: Ruleset, when: dict[str, Any], text: str, **fields: Any) -> Explanation:
     rule = Rule.model_validate({"id": "some-rule", "title": "t", "owner": "o", "when": when})
-    own = Ruleset.build(ruleset.terms.lexicon, [rule], ruleset.tables, hash="x", now=make.NOW)
+    own = Ruleset.build(ruleset.terms.lexicon, [rule], ruleset.tables, ruleset.model, hash="x", now=make.NOW)
     (one,) = explain(make.news_item(title=None, text=text, **fields), own)
     return one
 

@@ -59,7 +59,7 @@ def with_patterns(ruleset: Ruleset) -> Ruleset:
         Rule.model_validate({"id": f"pattern-{number}", "title": "t", "owner": "o", "status": "active", "when": {"regex": pattern}})
         for number, pattern in enumerate(PATTERNS)
     ]
-    return Ruleset.build(ruleset.terms.lexicon, [*ruleset.rules, *rules], ruleset.tables, hash="x", now=make.NOW)
+    return Ruleset.build(ruleset.terms.lexicon, [*ruleset.rules, *rules], ruleset.tables, ruleset.model, hash="x", now=make.NOW)
 
 
 def item(title: str | None, text: str) -> NewsItem:

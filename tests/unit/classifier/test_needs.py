@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from schemas.config.lexicon import Concept, Gate, LexiconFile
 from schemas.config.rule import Condition, Rule
 from services.classifier.conditions import as_test, evaluate
+from services.classifier.model.score import read_model
 from services.classifier.needs import needs
 from services.classifier.rules import Ruleset
 from services.classifier.tables import read_tables
@@ -55,6 +56,7 @@ LEXICON = LexiconFile(
     gate=Gate(groups=(("subject",),)),
 )
 TABLES = read_tables(ConfigDir())
+MODEL = read_model(encoder=False)
 WORDS = ("ban", "chips", "quota", "lapses", "in the", "禁令", "芯片", "export-stop", "Nvidia's", "x")
 LEAVES = st.one_of(
     st.sampled_from(
@@ -73,7 +75,7 @@ CONDITIONS = st.recursive(
 @given(st.lists(CONDITIONS, min_size=1, max_size=5), st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join))
 def test_a_rule_that_fires_is_among_those_that_are_looked_at(conditions: list[dict[str, Any]], text: str) -> None:
     rules = [Rule.model_validate({"id": f"rule-{number}", "title": "t", "owner": "o", "when": condition}) for number, condition in enumerate(conditions)]
-    ruleset = Ruleset.build(LEXICON, rules, TABLES, hash="x", now=make.NOW)
+    ruleset = Ruleset.build(LEXICON, rules, TABLES, MODEL, hash="x", now=make.NOW)
     view = ruleset.view(make.news_item(title=None, text=text, language=None))
 
     matches = {rule.id: evaluate(rule.when, view) for rule in rules}

@@ -30,7 +30,7 @@ ITEM = make.news_item(title=None, text="The chip quota")
 
 
 def with_rules(shipped: Ruleset, likeness: Likeness) -> Ruleset:
-    return replace(Ruleset.build(shipped.terms.lexicon, RULES, shipped.tables, hash="files", now=make.NOW), likeness=likeness)
+    return replace(Ruleset.build(shipped.terms.lexicon, RULES, shipped.tables, shipped.model, hash="files", now=make.NOW), likeness=likeness)
 
 
 def broken(item: NewsItem, texts: Sequence[str]) -> float:

@@ -50,7 +50,7 @@ def test_a_missed_threshold_fails(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "below 0.9" in result.stderr
-    assert json.loads(result.stdout)["errors"][0]["why"] == "gate: no subject with a lever"
+    assert json.loads(result.stdout)["errors"][0]["why"] == "gate: not of the topic"
 
 
 def test_an_unreadable_line_fails_after_the_figures_are_told(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +18,7 @@ SHIPPED = load_ruleset(ConfigDir(), now=datetime(2026, 1, 1, tzinfo=UTC))
 
 def ruleset(name: str, *rules: dict[str, Any]) -> Ruleset:
     given = [Rule.model_validate({"title": "t", "owner": "o", "status": "active", **rule}) for rule in rules]
-    return replace(Ruleset.build(SHIPPED.terms.lexicon, given, SHIPPED.tables, hash=name, now=make.NOW))
+    return Ruleset.build(SHIPPED.terms.lexicon, given, SHIPPED.tables, SHIPPED.model, hash=name, now=make.NOW)
 
 
 def alerts_on(phrase: str, **fields: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.config.subscriptions import CHATS
 from schemas.config.template import Template
 from services.notifier import subscriptions
 from services.notifier.names import load_names
@@ -43,17 +44,34 @@ def test_the_example_in_the_documentation_is_right(tmp_path: Path) -> None:
     copy = tmp_path / "subscriptions.yaml"
     copy.write_text((ROOT / "docs/howto/subscriptions.yaml").read_text("utf-8"), "utf-8")
 
-    (account,) = subscriptions.read(copy, {"ARCHIVE_HOOK_SECRET": SECRET}, NAMES)
+    (account,) = subscriptions.read(copy, {"ARCHIVE_HOOK_SECRET": SECRET, "SLACK_ALERTS_URL": "https://hooks.slack.com/services/x"}, NAMES)
 
     assert {one.id: one.kind for one in account.destinations} == {
         "tickets": "webhook",
         "archive": "webhook",
         "ana": "email",
+        "room": "slack",
         "screen": "terminal",
         "log": "file",
     }
-    assert [one.secret for one in account.destinations] == [SECRET, SECRET, None, None, None]
+    assert [one.secret for one in account.destinations] == [SECRET, SECRET, None, None, None, None]
     assert [one.id for one in account.subscriptions] == ["flagship", "our-products", "easings-for-china", "everything"]
+
+
+@pytest.mark.parametrize("kind", CHATS)
+def test_the_address_of_a_chat_is_found_where_the_file_says_and_never_shown(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "subscriptions.yaml"
+    file.write_text(f"accounts: [{{id: desk, destinations: [{{id: room, {kind}: {{url_file: room.url}}}}]}}]\n")
+    (tmp_path / "room.url").write_text("https://chat.example/hidden\n")
+
+    ((room,),) = (account.destinations for account in subscriptions.read(file, {}, NAMES))
+
+    assert (room.kind, room.address, room.secret) == (kind, "https://chat.example/hidden", None)
+    assert "hidden" not in repr(room)
+    (tmp_path / "room.url").write_text("hidden\n")
+    with pytest.raises(Misconfigured, match="holds no address; expected it to hold the https:// address of the chat") as caught:
+        subscriptions.read(file, {}, NAMES)
+    assert "hidden" not in str(caught.value)
 
 
 def test_a_secret_is_found_beside_the_file_or_in_the_environment(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_filter_that_cannot_be_meant_is_refused_where_it_stands(when: dict[str
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ({"id": "x"}, "a destination is exactly one of webhook, email, terminal, file"),
+        ({"id": "x"}, "a destination is exactly one of webhook, email, slack, teams, discord, telegram, ntfy, terminal, file"),
         (WEBHOOK | {"email": "ana@example.com"}, "a destination is exactly one of"),
         ({"id": "x", "webhook": {"url": "https://example.com"}}, "a webhook needs one secret; expected either secret_file or env"),
         ({"id": "x", "webhook": {"url": "https://example.com", "secret": "whsec_x"}}, "Extra inputs are not permitted"),

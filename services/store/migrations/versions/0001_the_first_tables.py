@@ -128,7 +128,7 @@ def upgrade() -> None:
         "destinations",
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="webhook, email, terminal or file"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="such as webhook or email"),
         sa.Column("address", sa.LargeBinary(), nullable=False, comment="encrypted"),
         sa.Column("secret", sa.LargeBinary(), nullable=True, comment="encrypted"),
         sa.Column("verified", sa.Boolean(), nullable=False, comment="its owner has shown that it is theirs, or an operator vouches for it"),
@@ -156,10 +156,12 @@ def upgrade() -> None:
         "event_keys",
         sa.Column("key", sa.Text(), nullable=False, comment="such as product:H20: the index candidates are found by"),
         sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("last_at", Instant(), nullable=False, comment="of the event, so that its old namesakes are not even looked at"),
         sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_event_keys_event_id")),
         sa.PrimaryKeyConstraint("key", "event_id", name=op.f("pk_event_keys")),
     )
     op.create_index(op.f("ix_event_keys_event_id"), "event_keys", ["event_id"], unique=False)
+    op.create_index("ix_event_keys_key_last_at", "event_keys", ["key", "last_at"], unique=False)
     op.create_table(
         "event_versions",
         sa.Column("event_id", sa.Text(), nullable=False),
@@ -307,6 +309,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_held_until"), table_name="held")
     op.drop_table("held")
     op.drop_table("event_versions")
+    op.drop_index("ix_event_keys_key_last_at", table_name="event_keys")
     op.drop_index(op.f("ix_event_keys_event_id"), table_name="event_keys")
     op.drop_table("event_keys")
     op.drop_index(op.f("ix_event_items_item_id"), table_name="event_items")

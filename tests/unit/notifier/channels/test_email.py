@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.notifier.channels.email import compose
+from services.notifier.channels.email import Letterhead, compose
 from services.notifier.channels.outcome import Message
 from tests import make
 
@@ -20,7 +20,7 @@ def composed(subject: str, text: str = "text") -> Any:
     place = {"account_id": "desk", "destination_id": "ana", "address": "ana@example.com", "secret": None, "alert_id": "E1.1"}
     numbers = {"sequence": 1, "previous": 0, "epoch": 1}
     message = Message(id="msg_1", kind="new", event=make.event(), reasons=(), raised_at=make.NOW, **words, **place, **numbers)
-    mail = compose(message, sender="Chipwire <alerts@example.com>", domain="example.com", now=make.NOW)
+    mail = compose(message, Letterhead("Chipwire <alerts@example.com>", "example.com"), now=make.NOW)
     assert all(len(line) <= 998 for line in mail.split(b"\r\n")), "RFC 5322, 2.1.1"
     assert mail.isascii()
     return message_from_bytes(mail, policy=policy.default)
@@ -34,7 +34,7 @@ def test_no_subject_breaks_out_of_its_line(subject: str) -> None:
     mail = composed(subject)
 
     assert mail.get_all("Bcc") is None
-    assert mail.get_content().split() == ["text"]
+    assert mail.get_body(("plain",)).get_content().split() == ["text"]
     assert "\n" not in mail["Subject"]
 
 
@@ -45,4 +45,4 @@ def test_a_subject_in_any_script_arrives_word_by_word(words: list[str]) -> None:
 
 @given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), max_size=3000))
 def test_a_text_of_any_length_and_script_arrives(text: str) -> None:
-    assert composed("s", text).get_content().rstrip("\r\n") == text
+    assert composed("s", text).get_body(("plain",)).get_content().rstrip("\r\n") == text

@@ -1,0 +1,26 @@
+"""The addresses that are never sent to again, as the channels ask for them: whoever was erased, and what does not exist."""
+
+from __future__ import annotations
+
+from services.runtime.clock import Clock
+from services.store import suppression
+from services.store.engine import Store
+
+
+class Suppressed:
+    """Looked up and added to in the store, under the key of the hashes. Raises Unavailable while the database is away."""
+
+    def __init__(self, store: Store, key: bytes, clock: Clock) -> None:
+        self._store = store
+        self._key = key
+        self._clock = clock
+
+    async def why(self, address: str) -> str | None:
+        """Why an address is among them; None when it is not."""
+        digest = suppression.digest_of(address, self._key)
+        return await self._store.read(lambda db: suppression.why_suppressed(db, digest))
+
+    async def add(self, address: str, why: str) -> None:
+        """From now on the address is never sent to again. Repeating it changes nothing."""
+        digest, now = suppression.digest_of(address, self._key), self._clock.now()
+        await self._store.run(lambda db: suppression.suppress(db, digest, why, now))
