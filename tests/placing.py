@@ -74,11 +74,12 @@ def told(outlet: str, at: datetime, *, tier: int = 1, title: str = "", language:
 
 
 class Desk:
-    """Places signals one after the other without a store, and keeps the events."""
+    """Places signals one after the other without a store, and keeps the events, and every version `told` of them."""
 
     def __init__(self) -> None:
         self.events: dict[str, PolicyEvent] = {}
-        self.held: list[PolicySignal] = []
+        self.told: list[PolicyEvent] = []
+        self._held: dict[str, PolicySignal] = {}
         self._heard: dict[str, PolicySignal] = {}
         ids = count(1)
         self._means = Means(lambda: f"event{next(ids)}", heard=lambda items: [self._heard[item] for item in items])
@@ -87,15 +88,17 @@ class Desk:
         """Where it belongs; what was held and can go now goes."""
         now = now or signal.item.observed_at
         self._heard[signal.item.id] = signal
-        placement = rules.place(signal, list(self.events.values()), now, self._means, self.held)
+        self._held.pop(signal.item.id, None)
+        placement = rules.place(signal, list(self.events.values()), now, self._means, list(self._held.values()))
         if isinstance(placement, Held):
-            self.held.append(signal)
+            self._held[signal.item.id] = signal
         elif not isinstance(placement, Unplaced):
-            self.events[placement.event.id] = placement.event
-            self._release(placement.event, now)
+            self._tell(placement.event)
+            for freed, brought in rules.release(placement.event, list(self._held.values()), now, self._means):
+                del self._held[freed.item.id]
+                self._tell(brought.event)
         return placement
 
-    def _release(self, event: PolicyEvent, now: datetime) -> None:
-        for freed, brought in rules.release(event, self.held, now, self._means):
-            self.held.remove(freed)
-            self.events[event.id] = brought.event
+    def _tell(self, event: PolicyEvent) -> None:
+        self.events[event.id] = event
+        self.told.append(event)

@@ -1,4 +1,4 @@
-"""`chipwire model`: make the classifier's model from labelled news. For developers: needs what `make training` installs."""
+"""`chipwire model`: make the classifier's model from labelled news. For developers: needs the dependency group `training`."""
 
 from __future__ import annotations
 

@@ -98,8 +98,9 @@ def placed(signals: Sequence[PolicySignal]) -> list[PolicyEvent]:
     """Places the signals one after another, a second apart, as the notifier does when the sample is read."""
     events: dict[str, PolicyEvent] = {}
     numbers = count(1)
+    means = threads.Means(mint=lambda: f"{next(numbers):026d}")
     for number, one in enumerate(signals):
-        outcome = threads.place(one, list(events.values()), make.NOW + timedelta(seconds=number), mint=lambda: f"{next(numbers):026d}")
+        outcome = threads.place(one, list(events.values()), make.NOW + timedelta(seconds=number), means)
         assert not isinstance(outcome, threads.Held | threads.Unplaced), (one.item.title, outcome)
         events[outcome.event.id] = outcome.event
     return list(events.values())
