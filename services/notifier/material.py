@@ -22,8 +22,6 @@ _TRUSTED = 2
 """The tier up to which a source may complete what is not known yet."""
 _PARTIES = ("listed", "licensee", "buyer")
 """Roles that make a company a party to the measure; makers and sellers are named in passing too often."""
-_PUSHED = 4
-"""The severity from which an event is pushed (taxonomy 5.3): a rise below it, from a daily to an hourly digest, is completed and not told."""
 _TIMED = ("effective", "expires")
 
 
@@ -86,9 +84,13 @@ def merged(event: Facts, signal: Facts, tier: int) -> tuple[Facts, tuple[str, ..
         changes["stage_raised"] = {"stage": signal.stage}
     if tier <= _LEADING:
         changes |= _added(event, signal)
-    dates, change = _dates(event.dates, signal.dates, tier)
+    dates, change = _dates(event, signal.dates, tier)
     if change:
         changes[change] = {}
+    if (signal.severity or 0) > (event.severity or 5) and (
+        tier == 0 or (changes and tier <= _LEADING)
+    ):  # it follows from facts: alone it is one outlet's wording
+        changes["severity_raised"] = {"severity": signal.severity}
     updates = {"dates": dates} | _filled(event, signal, tier) | {name: value for update in changes.values() for name, value in update.items()}
     return event.model_copy(update=updates), tuple(changes)
 
@@ -119,8 +121,6 @@ def _added(event: Facts, signal: Facts) -> dict[str, dict[str, object]]:
         changes["imposer_corrected"] = {"imposers": signal.imposers}
     if signal.direction and not event.direction:
         changes["direction_corrected"] = {"direction": signal.direction}
-    if (signal.severity or 0) > (event.severity or 5) and (signal.severity or 0) >= _PUSHED:
-        changes["severity_raised"] = {"severity": signal.severity}
     return changes
 
 
@@ -139,20 +139,23 @@ def _new_parties(known: tuple[Company, ...], named: tuple[Company, ...]) -> list
     return [company for company in named if company.role in _PARTIES and company.id not in ids]
 
 
-def _dates(known: tuple[FactDate, ...], named: tuple[FactDate, ...], tier: int) -> tuple[tuple[FactDate, ...], str | None]:
-    """The dates with the news in them. A difference of one day is a time zone or a misprint, unless the gazette says it."""
-    dates, change = {date.kind: date for date in known}, None
+def _dates(event: Facts, named: tuple[FactDate, ...], tier: int) -> tuple[tuple[FactDate, ...], str | None]:
+    """The dates with the news in them. When a measure changes what holds is told on the word of a leading source; since when it has been in force is no news."""
+    dates, change = {date.kind: date for date in event.dates}, None
     for date in named:
-        old = dates.get(date.kind)
+        old, timed = dates.get(date.kind), date.kind in _TIMED
+        if timed and tier > _LEADING:
+            continue
         if old is None:
             dates[date.kind] = date
-            change = change or ("date_set" if date.kind in _TIMED else None)
-        elif date.kind in _TIMED and tier <= _LEADING and _moved(old, date, tier):
+            change = change or ("date_set" if timed and not (date.kind == "effective" and event.stage == "in_force") else None)
+        elif timed and _moved(old, date, tier):
             dates[date.kind], change = date, "date_moved"
     return tuple(dates.values()), change
 
 
 def _moved(old: FactDate, new: FactDate, tier: int) -> bool:
+    """A difference of one day is a time zone or a misprint, unless the gazette says it."""
     exact = new.moment.precision in ("day", "second")
     slack = timedelta(0) if tier == 0 else timedelta(days=1)
     return exact and not (old.moment.at - slack <= new.moment.at < old.moment.end + slack)
@@ -160,8 +163,7 @@ def _moved(old: FactDate, new: FactDate, tier: int) -> bool:
 
 def _filled(event: Facts, signal: Facts, tier: int) -> dict[str, object]:
     """What may be completed without telling anyone: gaps, further amounts as their sources gave them, a surer confidence."""
-    gaps = {name: getattr(signal, name) for name in ("action", "agency", "motive", "origin") if getattr(event, name) is None}
-    severity = max(filter(None, (event.severity, signal.severity if tier <= _LEADING or event.severity is None else None)), default=None)
+    gaps = {name: getattr(signal, name) for name in ("action", "agency", "motive", "origin", "severity") if getattr(event, name) is None}
     sure = max(filter(None, (event.confidence, signal.confidence)), default=None)
     return gaps | {
         "imposers": _union(event.imposers, _partner(event.imposers, signal.imposers)) if tier <= _LEADING else event.imposers,
@@ -172,7 +174,6 @@ def _filled(event: Facts, signal: Facts, tier: int) -> dict[str, object]:
         if tier <= _LEADING
         else event.products,
         "conditions": event.conditions or signal.conditions,
-        "severity": severity,
         "confidence": sure,
     }
 

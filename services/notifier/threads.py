@@ -252,8 +252,7 @@ class _Desk:
         if self._denies(event):
             reasons = (_DENIES, *found.reasons)
             return Corrected(self._version(event, material.denied(event.facts), ("denied",), reasons), ("denied",), is_fresh(self.signal), reasons)
-        facts, changes = material.merged(event.facts, self.signal.facts, self.tier)
-        return self._told(event, self._in_order(event, facts), changes, found.reasons)
+        return self._merge(event, found.reasons)
 
     def reverse(self, event: PolicyEvent, found: Likeness, held: Sequence[PolicySignal]) -> Reversed | Opened | Held:
         if not _is_later(self.signal, event):
@@ -284,7 +283,7 @@ class _Desk:
         if stands and likeness.OPPOSITE.get(facts.direction or "") == home.facts.direction:
             return None
         if stands:
-            return self._told(home, *material.merged(home.facts, facts, self.tier), why)
+            return self._merge(home, why)
         return self._told(home, facts, material.replaced(home.facts, facts), why)
 
     def _taken_back(self, home: PolicyEvent, stands: Sequence[EventSource]) -> Withdrawn | Left:
@@ -308,14 +307,20 @@ class _Desk:
         told_before = any(_DENIES in source.why_joined for source in event.sources)
         return not told_before and material.denies(self.signal) and material.is_report(event.facts)
 
+    def _merge(self, event: PolicyEvent, why: tuple[str, ...]) -> Joined | Advanced | Corrected:
+        merged, changes = material.merged(event.facts, self.signal.facts, self.tier)
+        facts = self._in_order(event, merged)
+        return self._told(event, facts, changes if facts != event.facts else (), why)
+
     def _in_order(self, event: PolicyEvent, merged: Facts) -> Facts:
         """The facts as they would be, had the signals come in the order in which the world told them: queues do not keep it."""
-        items = frozenset(source.item for source in event.sources if source.verdict == "alert")
-        latest = max((likeness.told_at(source) for source in event.sources if source.verdict == "alert"), default=event.opened_at)
+        standing = [source for source in event.sources if source.verdict == "alert"]
+        latest = max(map(likeness.told_at, standing), default=event.opened_at)
         if not latest - _UNORDERED <= likeness.told_at(self.signal) <= latest:
             return merged
-        heard = [signal for signal in self.means.heard(frozenset(items - {self.signal.item.id})) if signal.verdict == "alert"]
-        return material.retold([*heard, self.signal]) if {signal.item.id for signal in heard} == items - {self.signal.item.id} else merged
+        others = frozenset(source.item for source in standing) - {self.signal.item.id}
+        heard = [signal for signal in self.means.heard(others) if signal.verdict == "alert"]
+        return material.retold([*heard, self.signal]) if len(heard) == len(others) else merged
 
     def _held(self, reason: str) -> Held:
         return Held(self.now + HOLD, reason)

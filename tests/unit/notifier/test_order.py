@@ -66,10 +66,3 @@ def test_any_order_gives_the_same_events_with_the_same_facts(story: list[PolicyS
     shuffled = dice.sample(story, len(story))
 
     assert _outcome(shuffled) == _outcome(story)
-
-
-@given(_stories(), st.randoms(use_true_random=False))
-def test_what_comes_again_changes_no_facts(story: list[PolicySignal], dice: Any) -> None:
-    again = [*story, *dice.choices(story, k=5)]
-
-    assert _outcome(again) == _outcome(story)

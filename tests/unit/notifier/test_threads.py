@@ -183,19 +183,31 @@ def test_a_stage_is_raised_only_by_a_tier_that_may_raise_it(desk: Desk, tier: in
         ({"targets": ("CN", "RU")}, "target_added"),
         ({"products": ("H20", "MI308")}, "product_added"),
         ({"companies": (*NVIDIA, Company(id="Inspur", role="listed"))}, "party_added"),
-        ({"severity": 4}, "severity_raised"),
         ({"dates": (FactDate(kind="effective", moment=Moment.parse("2025-05-01")),)}, "date_set"),
     ],
 )
 def test_a_leading_source_adds_what_is_material_and_a_trade_paper_does_not(desk: Desk, fields: dict[str, Any], change: str) -> None:
     desk.place(told("NPR"))
 
-    trade = desk.place(told("Trade", tier=3 if change == "date_set" else 2, **fields))
+    trade = desk.place(told("Trade", tier=2, **fields))
     leading = desk.place(told("Reuters", **fields))
 
     assert isinstance(trade, Joined)
     assert isinstance(leading, Advanced)
     assert leading.changes == (change,)
+
+
+def test_a_severity_rises_with_the_fact_that_brings_it_and_not_by_an_outlets_wording(desk: Desk) -> None:
+    desk.place(told("NPR"))
+
+    assert isinstance(desk.place(told("Reuters", APRIL_9 + timedelta(hours=1), severity=4)), Joined)
+    advanced = desk.place(told("AP", APRIL_9 + timedelta(hours=2), severity=4, targets=("CN", "RU")))
+    gazette = desk.place(told("BIS", APRIL_9 + timedelta(hours=3), tier=0, severity=5))
+
+    assert isinstance(advanced, Advanced)
+    assert advanced.changes == ("target_added", "severity_raised")
+    assert isinstance(gazette, Advanced)
+    assert (gazette.changes, gazette.event.facts.severity) == (("severity_raised",), 5)
 
 
 def test_a_date_that_moves_is_told_but_a_difference_of_one_day_is_not(desk: Desk) -> None:
@@ -208,6 +220,16 @@ def test_a_date_that_moves_is_told_but_a_difference_of_one_day_is_not(desk: Desk
     moved = desk.place(told("AP", dates=until("2027-02-01")))
     assert isinstance(moved, Advanced)
     assert moved.changes == ("date_moved",)
+
+
+def test_since_when_a_measure_has_been_in_force_is_no_news(desk: Desk) -> None:
+    today = (FactDate(kind="effective", moment=Moment.parse("2025-04-09")),)
+    desk.place(told("Gazette", tier=0, stage="in_force"))
+
+    joined = desk.place(told("Reuters", APRIL_9 + timedelta(hours=1), dates=today))
+
+    assert isinstance(joined, Joined)
+    assert joined.event.facts.dates == today
 
 
 def test_the_exact_name_of_a_product_told_by_its_group_is_no_news(desk: Desk) -> None:
