@@ -402,13 +402,17 @@ def _best(like: Iterable[tuple[PolicyEvent, Likeness]]) -> tuple[PolicyEvent, Li
 
 
 def _joins(signal: PolicySignal, event: PolicyEvent, found: Likeness, rival: tuple[PolicyEvent, Likeness] | None) -> bool:
-    """The evidence outweighs the doubt; and what was undone meanwhile takes only what is clearly a late telling of the first act."""
-    facts, old = signal.facts, event.facts
-    if likeness.OPPOSITE.get(facts.direction or "") == old.direction:
+    """The evidence outweighs the doubt, and it does not tell the return of what was undone meanwhile."""
+    if likeness.OPPOSITE.get(signal.facts.direction or "") == event.facts.direction:
         return False
-    if rival is not None and _between(signal, event, rival[0]) and not (found.has("instrument", "origin") or facts.action == old.action):
+    if rival is not None and _between(signal, event, rival[0]) and _is_return(signal.facts, event.facts, found):
         return False
     return found.has("instrument") or (found.points > 0 and found.gap <= WINDOW)
+
+
+def _is_return(facts: Facts, old: Facts, found: Likeness) -> bool:
+    """Reinstated after a pause, lifted after a return: another act than the first, where a late telling of the first names that act, its document or its reporter."""
+    return facts.action in _UNDOING and facts.action != old.action and not found.has("instrument", "origin")
 
 
 def _rival(signal: PolicySignal, like: Iterable[tuple[PolicyEvent, Likeness]]) -> tuple[PolicyEvent, Likeness] | None:
