@@ -31,7 +31,7 @@ class ClassifierMetrics:
         self.rule_hits = Counter("chipwire_classifier_rule_hits_total", "Items on which a rule fired.", ["rule", "status"], registry=registry)
         rules = Gauge("chipwire_classifier_rules", "Rules of the rule set that judges, by status.", ["status"], registry=registry)
         self.rules = {status: rules.labels(status) for status in ("active", "shadow")}
-        told = "Always 1; a rule that was taken out because it failed or was slow."
+        told = "1 for a rule that was taken out because it failed or was slow; (none) at 0 while all judge."
         self.quarantined = Gauge("chipwire_classifier_quarantined_rule", told, ["rule", "why"], registry=registry)
         self.ruleset = Gauge("chipwire_classifier_ruleset_info", "Always 1; the label says which rule set judges.", ["ruleset"], registry=registry)
         self.activated = Gauge("chipwire_classifier_ruleset_activated_timestamp_seconds", "When the rule set was activated.", registry=registry)
@@ -45,6 +45,8 @@ class ClassifierMetrics:
             self.rule_hits.labels(*rule)
         self._named = named
         self.quarantined.clear()
+        if not ruleset.quarantined:
+            self.quarantined.labels("(none)", "").set(0)
         for rule_id, why in ruleset.quarantined.items():
             self.quarantined.labels(rule_id, why).set(1)
         self.ruleset.clear()
