@@ -110,6 +110,17 @@ def test_a_slow_rewrite_of_the_older_story_joins_the_older_event(desk: Desk) -> 
     assert late.event.id == old.event.id
 
 
+def test_one_report_in_the_wrong_direction_does_not_split_those_that_follow(desk: Desk) -> None:
+    first = desk.place(told("Reuters", action="loosen", stage="announced"))
+    desk.place(told("Misread", APRIL_9 + timedelta(hours=1), action="tighten", direction="tighten", stage="announced"))
+
+    other_word = desk.place(told("AP", APRIL_9 + timedelta(hours=2), action="licence_grant", stage="announced"))
+
+    assert isinstance(first, Opened)
+    assert isinstance(other_word, Joined)
+    assert other_word.event.id == first.event.id
+
+
 def test_an_old_report_that_is_seen_late_does_not_reverse_what_came_after_it(desk: Desk) -> None:
     desk.place(licence_needed())
 
