@@ -33,6 +33,8 @@ _UNORDERED = timedelta(minutes=15)
 """Outlets' clocks and our queues do not order two reports that are this close."""
 _TURN = timedelta(days=30)
 """How soon the opposite act for the same firms and group of products counts as undoing the first."""
+_WAVE = timedelta(days=1)
+"""So soon after one another, reports of one direction in other words tell one act, even when a report between them says the opposite: more often that is misread."""
 _UNDOING = ("shelve", "suspend", "rescind", "reinstate", "delay", "list_remove", "licence_revoke")
 _PERMITTING = ("exempt", "extend", "rescind", "licence_grant", "licence_deny", "licence_revoke")
 _LISTING = ("list_add", "list_remove")
@@ -411,8 +413,10 @@ def _joins(signal: PolicySignal, event: PolicyEvent, found: Likeness, rival: tup
 
 
 def _is_return(facts: Facts, old: Facts, found: Likeness) -> bool:
-    """Reinstated after a pause, lifted after a return: another act than the first, where a late telling of the first names that act, its document or its reporter."""
-    return facts.action in _UNDOING and facts.action != old.action and not found.has("instrument", "origin")
+    """Whether it is another act than the first, which came back: a late telling of the first names that act, its document or its reporter, or comes in the same wave."""
+    if facts.action == old.action or found.has("instrument", "origin"):
+        return False
+    return facts.action in _UNDOING or found.gap > _WAVE
 
 
 def _rival(signal: PolicySignal, like: Iterable[tuple[PolicyEvent, Likeness]]) -> tuple[PolicyEvent, Likeness] | None:
