@@ -36,6 +36,9 @@ _AS_LATIN, _AS_CYRILLIC = "асеіјорԛѕԝхуԁһ", "aceijopqswxydh"
 """Letters of two alphabets that look the same, side by side."""
 _TO_LATIN = str.maketrans(_AS_LATIN, _AS_CYRILLIC)
 _TO_CYRILLIC = str.maketrans(_AS_CYRILLIC, _AS_LATIN)
+_NARROW = {char: unicodedata.normalize("NFKC", char) for char in map(chr, (0x00A0, 0x2026, 0x3000, *range(0xFF01, 0xFF5F)))}
+"""What NFKC changes in nearly every Chinese text. Done beforehand, nine in ten texts need no more of it, and it sees that at once."""
+_WIDE = re.compile("[" + "".join(map(re.escape, _NARROW)) + "]")
 _CYRILLIC = re.compile("[\u0400-\u052f]")
 _CLASH = re.compile("[a-z][\u0400-\u052f]|[\u0400-\u052f][a-z]")
 _MIXED = re.compile("[a-z\u0400-\u052f]+")
@@ -91,9 +94,13 @@ def _fold_letters(text: str) -> str:
         return text.lower().translate(_ASCII)
     if _HIDDEN_MARK.search(text):
         text = text.translate(_HIDDEN)
-    text = unicodedata.normalize("NFKC", text).casefold()
+    text = unicodedata.normalize("NFKC", _WIDE.sub(_narrow, text)).casefold()
     text = _LETTER.sub(_same, text)  # most texts have a handful of these, so this takes a quarter of the time of `translate`
     return _MIXED.sub(_unmixed, text) if _CYRILLIC.search(text) and _CLASH.search(text) else text
+
+
+def _narrow(char: re.Match[str]) -> str:
+    return _NARROW[char[0]]
 
 
 def _same(letter: re.Match[str]) -> str:

@@ -16,7 +16,7 @@ REASONS = ("failed", "slow")
 def guilty(item: NewsItem, ruleset: Ruleset, *, monotonic: Callable[[], float], limit: timedelta) -> Mapping[str, str]:
     """The ids of the rules that fail on the item, or alone take longer than the limit, each with the reason. Empty when the fault lies elsewhere."""
     blamed: dict[str, str] = {}
-    for one in _looked_at(_read(item, ruleset), ruleset):
+    for one in ruleset.asked(_read(item, ruleset)):
         try:
             slow = all(_seconds(one, _read(item, ruleset), monotonic) > limit.total_seconds() for _ in range(2))  # once may be the machine's fault
         except Exception:  # noqa: BLE001 whatever it is, the rule is what raised it
@@ -25,10 +25,6 @@ def guilty(item: NewsItem, ruleset: Ruleset, *, monotonic: Callable[[], float], 
             if slow:
                 blamed[one.rule.id] = "slow"
     return blamed
-
-
-def _looked_at(view: View, ruleset: Ruleset) -> list[Waiting]:
-    return ruleset.index.candidates(view) if ruleset.terms.passes(view.sighting) else ruleset.index.openers(view)
 
 
 def _read(item: NewsItem, ruleset: Ruleset) -> View:

@@ -8,7 +8,7 @@ A batch is judged by one Ruleset; its hash travels in every signal.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -21,7 +21,7 @@ from schemas.config.rule import GROUPS, Condition, Rule, RuleFile
 from schemas.config.tables import Tables
 from schemas.events.news import NewsItem
 from services.classifier.entries import NAMES, merge, names_of
-from services.classifier.index import RuleIndex, waiting, watched
+from services.classifier.index import RuleIndex, Waiting, waiting, watched
 from services.classifier.model.likeness import EncoderLikeness
 from services.classifier.model.score import Model, model_files, read_model
 from services.classifier.regex import unsafe
@@ -78,6 +78,15 @@ class Ruleset:
         """The item, as its rules look at it."""
         return View(item, self.terms.look(item), self.terms, self.tables, self.likeness)
 
+    def asked(self, view: View) -> list[Waiting]:
+        """The rules that may fire on an item: where the gate stops it, those with words of their own in it."""
+        return self.index.candidates(view) if self.terms.passes(view.sighting) else self.index.openers(view)
+
+    def fired(self, item: NewsItem) -> set[str]:
+        """The ids of the rules that fire on an item. Nothing is scored."""
+        view = self.view(item)
+        return {one.rule.id for one in self.asked(view) if one.test(view)}
+
 
 @dataclass(frozen=True, slots=True)
 class RuleFailure:
@@ -127,8 +136,8 @@ def read_lexicon(config: ConfigDir) -> LexiconFile:
         raise Misconfigured(str(exc)) from exc
 
 
-def run_examples(ruleset: Ruleset, fired: Callable[[NewsItem], Collection[str]]) -> Iterator[RuleFailure]:
-    """The examples that fail. `fired` gives the ids of the rules that fire on an item."""
+def run_examples(ruleset: Ruleset) -> Iterator[RuleFailure]:
+    """The examples that fail."""
     for rule in ruleset.rules:
         for number, example in enumerate(rule.examples):
             item = NewsItem(
@@ -141,7 +150,7 @@ def run_examples(ruleset: Ruleset, fired: Callable[[NewsItem], Collection[str]])
                 tier=example.tier,
                 observed_at=ruleset.activated_at,
             )
-            if (rule.id in fired(item)) != example.fires:
+            if (rule.id in ruleset.fired(item)) != example.fires:
                 yield RuleFailure(rule.id, " · ".join(filter(None, (example.title, example.text))), example.fires)
 
 

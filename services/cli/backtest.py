@@ -54,7 +54,7 @@ async def _items(settings: RuntimeSettings, since: datetime) -> list[bytes]:
         return [record.value async for record in broker.read(NEWS_ITEMS, since=since) if record.value is not None]
 
 
-def run(lines: Sequence[bytes], before: Path | None, after: Path | None, *, both: bool, labelled: bool) -> tuple[Backtest, list[str]]:
+def run(lines: Sequence[bytes], before: Path | None, after: Path | None, *, both: bool, labelled: bool, encoder: bool) -> tuple[Backtest, list[str]]:
     """Judges every line by the rules of `after`, and with `both` by those of `before` too. The second value tells the lines that are no news."""
     from concurrent.futures import ProcessPoolExecutor
 
@@ -63,18 +63,18 @@ def run(lines: Sequence[bytes], before: Path | None, after: Path | None, *, both
     chunks = [lines[start : start + _AT_ONCE] for start in range(0, len(lines), _AT_ONCE)]
     starts = [start + 1 for start in range(0, len(lines), _AT_ONCE)]
     total, problems = Backtest(), list[str]()
-    with ProcessPoolExecutor(PROCESSES, initializer=_prepare, initargs=(before, after, both)) as pool:
+    with ProcessPoolExecutor(PROCESSES, initializer=_prepare, initargs=(before, after, both, encoder)) as pool:
         for found, wrong in _watched(pool.map(_judge, chunks, starts, [labelled] * len(chunks)), len(chunks)):
             total.add(found)
             problems += wrong
     return total, problems
 
 
-def _prepare(before: Path | None, after: Path | None, both: bool) -> None:
+def _prepare(before: Path | None, after: Path | None, both: bool, encoder: bool) -> None:
     from services.cli.rulesets import config_dir, read_ruleset
 
     global _sets
-    _sets = (read_ruleset(config_dir(before)) if both else None, read_ruleset(config_dir(after)))
+    _sets = (read_ruleset(config_dir(before), encoder=encoder) if both else None, read_ruleset(config_dir(after), encoder=encoder))
 
 
 def _judge(lines: Sequence[bytes], first: int, labelled: bool) -> tuple[Backtest, list[str]]:

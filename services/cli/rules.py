@@ -141,6 +141,7 @@ def backtest(
     against: Annotated[Path | None, typer.Option(metavar="DIR", help="A proposed directory: what would be gained, lost and changed with it?")] = None,
     form: Annotated[Form, typer.Option("--format", help="table for people, markdown for a pull request, json for programs.")] = Form.TABLE,
     most: Annotated[int, typer.Option(min=0, help="So many items of a kind are shown.")] = 20,
+    encoder: Annotated[bool, typer.Option(help="Let the sentence encoder read what the features leave open: minutes for a month of news.")] = False,
 ) -> None:
     """Judge past news: what would have alerted, and the difference that a proposed directory makes.
 
@@ -150,9 +151,9 @@ def backtest(
 
     if data is not None and since is not None:
         raise typer.BadParameter("give --data or --since, not both")
-    before, after = _read(directory), _read(against) if against is not None else None
+    before, after = _read(directory, encoder=encoder), _read(against, encoder=encoder) if against is not None else None
     lines = read_file(data) if data is not None else read_broker(_settings(), _since(since or "30d"))
-    found, problems = run(lines, directory, against or directory, both=against is not None, labelled=data is not None)
+    found, problems = run(lines, directory, against or directory, both=against is not None, labelled=data is not None, encoder=encoder)
     print(_shown(found, before.hash if after else None, (after or before).hash, form, most), end="")
     for problem in problems[:20]:
         print(f"{data or 'the broker'}: {problem}", file=sys.stderr)
@@ -248,16 +249,15 @@ def _steps(step: Step, depth: int) -> Iterator[str]:
         yield from _steps(part, depth + 1)
 
 
-def _read(directory: Path | None) -> Ruleset:
+def _read(directory: Path | None, *, encoder: bool = True) -> Ruleset:
     from services.cli.rulesets import config_dir, read_ruleset
 
     if directory is not None and not directory.is_dir():
         raise typer.BadParameter(f"{directory} is no directory", param_hint="DIR")
-    return read_ruleset(config_dir(directory))
+    return read_ruleset(config_dir(directory), encoder=encoder)
 
 
 def _failures(ruleset: Ruleset) -> list[RuleFailure]:
-    from services.classifier.classify import classify
     from services.classifier.rules import run_examples
 
-    return list(run_examples(ruleset, lambda item: {hit.id for hit in classify(item, ruleset).rules}))
+    return list(run_examples(ruleset))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +55,7 @@ Work = Callable[[], object]
 
 async def measure(setting: Setting) -> Sequence[Row]:
     """The pure judgement beside a keyword filter, and the classifier's whole handler, bytes to bytes, beside reading the bytes alone."""
-    ruleset = load_ruleset(ConfigDir(cache=setting.directory), now=datetime.now(UTC))
+    ruleset = load_ruleset(ConfigDir(cache=setting.directory), now=datetime.now(UTC), encoder=False)
     items = setting.news.items()
     records = [codec.encode(NEWS_ITEMS, item, key=item.id, id=item.id, source="/bench", time=item.observed_at) for item in items]
     many = {count: with_rules(ruleset, items, count) for count in MORE_RULES}
@@ -66,14 +67,26 @@ async def measure(setting: Setting) -> Sequence[Row]:
         "reading": lambda: read(records),
         **{f"rules {count}": lambda more=more: [classify(item, more) for item in items] for count, more in many.items()},
     }
+    gc.collect()
+    gc.freeze()  # as the running process does once all is loaded
     rates = by_turns(works, len(items), setting.runs)
     return [
         Row("classify: item → verdict, one core", rates["judging"], rates["filtering"], "14 keywords by `in`", 10_000, told(items, ruleset)),
         Row("classify: the gate alone", rates["gate"], rates["filtering"], "14 keywords by `in`", 20_000, "fold, one pass for all terms, groups"),
         Row("classify: record → signals, one core", rates["handling"], rates["reading"], "orjson and NewsItem alone", 8_000),
         *(_with_more(count, many[count], rates, items) for count in MORE_RULES),
+        *_with_encoder(setting, items),
         await _reloads(setting, records, [rule for rule in many[1_000].rules if rule.id.startswith(ADDED)]),
     ]
+
+
+def _with_encoder(setting: Setting, items: Sequence[NewsItem]) -> list[Row]:
+    """What the classifier does where numpy is installed; nothing where it is not."""
+    ruleset = load_ruleset(ConfigDir(cache=setting.directory), now=datetime.now(UTC))
+    if ruleset.model.encoder is None:
+        return []
+    rates = series([rate(lambda: [classify(item, ruleset) for item in items], len(items)) for _ in range(setting.runs)], "items/s")
+    return [Row("classify: item → verdict, with the encoder", rates, None, "", 500)]
 
 
 async def _reloads(setting: Setting, records: Sequence[Record], rules: Sequence[Rule]) -> Row:
@@ -88,7 +101,7 @@ async def _reloads(setting: Setting, records: Sequence[Record], rules: Sequence[
 async def _reload(config: ConfigDir, changed: Path, records: Sequence[Record]) -> float:
     settings, clock = ClassifierSettings(), SystemClock()
     judge = Judge(
-        load_ruleset(config, now=clock.now()),
+        load_ruleset(config, now=clock.now(), encoder=False),
         clock=clock,
         metrics=ClassifierMetrics(CollectorRegistry()),
         turn=settings.turn,
@@ -96,7 +109,7 @@ async def _reload(config: ConfigDir, changed: Path, records: Sequence[Record]) -
     )
     _touch(changed)
     began = clock.monotonic()
-    loading = asyncio.create_task(asyncio.to_thread(load_ruleset, config, now=clock.now()))
+    loading = asyncio.create_task(asyncio.to_thread(load_ruleset, config, now=clock.now(), encoder=False))
     start = 0
     while not loading.done():
         before = judge.ruleset.hash

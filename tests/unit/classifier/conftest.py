@@ -29,4 +29,5 @@ def terms(lexicon: LexiconFile) -> Terms:
 
 @pytest.fixture(scope="session")
 def ruleset(shipped: ConfigDir) -> Ruleset:
-    return load_ruleset(shipped, now=make.NOW)
+    """As it judges without the sentence encoder: tests of rules and facts do not wait for it."""
+    return load_ruleset(shipped, now=make.NOW, encoder=False)

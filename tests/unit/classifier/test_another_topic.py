@@ -16,7 +16,7 @@ DRONES = Path(__file__).parents[2] / "data" / "drones"
 
 @pytest.fixture(scope="module")
 def drones(shipped: ConfigDir) -> Ruleset:
-    return load_ruleset(ConfigDir(DRONES, cache=shipped._cache), now=make.NOW)
+    return load_ruleset(ConfigDir(DRONES, cache=shipped._cache), now=make.NOW, encoder=False)
 
 
 def judged(ruleset: Ruleset, title: str) -> Verdict:
@@ -24,7 +24,7 @@ def judged(ruleset: Ruleset, title: str) -> Verdict:
 
 
 def test_its_examples_and_samples_hold_beside_the_shipped_ones(drones: Ruleset) -> None:
-    assert list(run_examples(drones, lambda item: {hit.id for hit in classify(item, drones).rules})) == []
+    assert list(run_examples(drones)) == []
     assert list(run_samples(drones)) == []
 
 

@@ -114,7 +114,7 @@ _PIECES = st.sampled_from(
 _TEXTS = st.lists(st.one_of(_PIECES, st.text(max_size=4)), max_size=40).map(" ".join)
 
 
-SHIPPED = load_ruleset(ConfigDir(), now=make.NOW)
+SHIPPED = load_ruleset(ConfigDir(), now=make.NOW, encoder=False)
 
 
 @settings(deadline=None)

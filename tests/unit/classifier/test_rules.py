@@ -35,7 +35,7 @@ def overlay(directory: Path, cache: ConfigDir, when: str = "{phrase: quota for N
 
 
 def test_every_shipped_rule_fires_on_its_examples_and_not_on_its_near_misses(ruleset: Ruleset) -> None:
-    failures = list(run_examples(ruleset, lambda item: {hit.id for hit in classify(item, ruleset).rules}))
+    failures = list(run_examples(ruleset))
 
     assert failures == []
 
@@ -54,7 +54,7 @@ def test_a_rule_of_the_team_stands_beside_the_shipped_ones(tmp_path: Path, shipp
 
     assert {rule.id for rule in ours.rules} == {rule.id for rule in ruleset.rules} | {"quota-lapses"}
     assert ours.hash != ruleset.hash
-    assert list(run_examples(ours, lambda item: {hit.id for hit in classify(item, ours).rules})) == []
+    assert list(run_examples(ours)) == []
 
 
 def test_the_example_in_the_schema_is_a_rule_that_works(tmp_path: Path, shipped: ConfigDir) -> None:
@@ -63,7 +63,7 @@ def test_the_example_in_the_schema_is_a_rule_that_works(tmp_path: Path, shipped:
     ours = load_ruleset(ConfigDir(tmp_path, cache=shipped._cache), now=make.NOW)
 
     assert "vague-countermeasures" in {rule.id for rule in ours.rules}
-    assert list(run_examples(ours, lambda item: {hit.id for hit in classify(item, ours).rules})) == []
+    assert list(run_examples(ours)) == []
 
 
 def test_a_retired_rule_is_not_loaded(tmp_path: Path, shipped: ConfigDir) -> None:
@@ -73,13 +73,13 @@ def test_a_retired_rule_is_not_loaded(tmp_path: Path, shipped: ConfigDir) -> Non
 
 
 def test_the_same_files_give_the_same_hash(shipped: ConfigDir, ruleset: Ruleset) -> None:
-    assert load_ruleset(shipped, now=make.NOW).hash == ruleset.hash
+    assert load_ruleset(shipped, now=make.NOW, encoder=False).hash == ruleset.hash
 
 
 def test_a_failing_example_is_named(tmp_path: Path, shipped: ConfigDir) -> None:
     ours = load_ruleset(overlay(tmp_path, shipped, when="{phrase: never said}"), now=make.NOW)
 
-    failures = list(run_examples(ours, lambda item: {hit.id for hit in classify(item, ours).rules}))
+    failures = list(run_examples(ours))
 
     assert [(failure.rule, failure.expected) for failure in failures] == [("quota-lapses", True)]
 

@@ -163,11 +163,15 @@ async def test_a_reload_takes_what_changed_and_keeps_the_last_good_set(tmp_path:
 async def test_under_load_a_thousand_rules_are_read_and_no_batch_is_judged_by_a_mix(tmp_path: Path, shipped: ConfigDir, registry: CollectorRegistry) -> None:
     config = ConfigDir(tmp_path, cache=shipped._cache)
     judge = Judge(
-        load_ruleset(config, now=make.NOW), clock=SystemClock(), metrics=ClassifierMetrics(registry), turn=timedelta(milliseconds=1), rule_limit=LIMIT
+        load_ruleset(config, now=make.NOW, encoder=False),
+        clock=SystemClock(),
+        metrics=ClassifierMetrics(registry),
+        turn=timedelta(milliseconds=1),
+        rule_limit=LIMIT,
     )
     write([rule_of(number) for number in range(1_000)], tmp_path)
     batch = [record_of(item(f"{ALERT} {number}")) for number in range(20)]
-    loading = asyncio.create_task(asyncio.to_thread(load_ruleset, config, now=make.NOW))
+    loading = asyncio.create_task(asyncio.to_thread(load_ruleset, config, now=make.NOW, encoder=False))
     swap = asyncio.create_task(swapped(judge, loading))
     seen: list[set[str]] = []
 
