@@ -50,7 +50,8 @@ def _play(story: str) -> NoReturn:
     from services.cli import replay
 
     replay.lay_out()
-    os.environ.update(environment(replay.DIRECTORY))
+    alike = {"CHIPWIRE_CLASSIFIER_ENCODER": "false"}  # the same on every machine, whether the encoder is installed or not
+    os.environ.update(environment(replay.DIRECTORY) | alike)
     raise typer.Exit(app.main(replay.NAMES, parts=replay.PARTS, clock=replay.clock_of(story)))
 
 

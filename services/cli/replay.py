@@ -88,7 +88,8 @@ def lay_out() -> None:
     if other is not None:
         raise Misconfigured(f"another replay (process {other.pid}) runs on {DIRECTORY}; stop it first")
     for left in DIRECTORY.glob("*"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+        if left.name != "cache":  # of parsed files, good for any store
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
     config = DIRECTORY / "config"
     config.mkdir(parents=True)
     (config / "subscriptions.yaml").write_text(_SUBSCRIPTIONS.replace("DIRECTORY", json.dumps(str(_TOLD.resolve()))), "utf-8")
@@ -158,14 +159,20 @@ class Player:
         self._view = view
 
     async def play(self, stop: asyncio.Event) -> None:
+        """To the end of the story, or until somebody has seen enough."""
+        playing, stopped = asyncio.create_task(self._play(), name="replay.items"), asyncio.create_task(stop.wait(), name="replay.stop")
+        await asyncio.wait({playing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if playing.done():
+            playing.result()
+            signal.raise_signal(signal.SIGTERM)
+        playing.cancel()
+        await asyncio.wait({playing, stopped})
+
+    async def _play(self) -> None:
         self._view.begin()
         for item in self._items:
-            if stop.is_set():
-                return
             self._view.show(item, await self._line.let_through(item))
         self._view.end()
-        signal.raise_signal(signal.SIGTERM)
-        await stop.wait()
 
 
 def as_item(pushed: PushedItem) -> NewsItem:
@@ -198,7 +205,7 @@ async def _until(look: Callable[[], Awaitable[T]]) -> T:
     """What `look` finds, as soon as it finds something. Raises Unavailable."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            while not (found := await look()):
+            while not (found := await look()):  # noqa: ASYNC110 nobody is told when an item has gone through
                 await asyncio.sleep(_LOOK.total_seconds())
             return found
     except TimeoutError:

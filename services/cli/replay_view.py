@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from rich.console import Console
+from rich.containers import Lines
 from rich.text import Text
 
 from schemas.api.webhook import WebhookAlert
@@ -23,7 +24,9 @@ WIDEST = 100
 _COLOURS = {"tighten": "red", "loosen": "green"}
 _BASIS = ("direction", "stage", "imposers")
 """The facts that are shown with the words they rest on."""
-_LEGEND = "In capitals: told to the reader. again: one more outlet tells what was told before. nothing: it changes no rule. Nobody is told of these two."
+_LEGEND = "In capitals, what the reader is told. Kept quiet: what another outlet tells again, and what changes no rule (nothing)."
+_QUIET = 28
+"""Columns before the words of a quiet line."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class View:
         if became.alert is not None:
             self._alert(item, became.alert, became.related)
         elif became.event is not None:
-            self._quiet("again", item, f"{became.event.slug}, by {self._outlet(item.outlet)}, {self._language(item.language)}")
+            self._quiet("again", item, f"{became.event.slug}, {self._outlet(item.outlet)}, {self._language(item.language)}")
         else:
             self._quiet("nothing", item, f"{self._outlet(item.outlet)}, {self._language(item.language)}: {one_line(item.title or '')}")
 
@@ -86,7 +89,7 @@ class View:
 
     def _quiet(self, what: str, item: NewsItem, verdict: str) -> None:
         self._count[what] += 1
-        self._line(f"{_when(item)}  {what:8}  {verdict}", style="dim")
+        self._line(f"{_when(item)}  {what:8}  {verdict}", hang=_QUIET, style="dim")
 
     def _quoted(self, text: str) -> str:
         return self._words.quote.format(text=isolated(one_line(text), self._words))
@@ -97,9 +100,13 @@ class View:
     def _language(self, tag: str | None) -> str:
         return self._words.languages.get(tag or "") or tag or "?"
 
-    def _line(self, text: str, *, indent: int = 0, style: str = "") -> None:
-        """The text, wrapped; nothing at the ends of its lines."""
-        for line in Text(harmless(text), style=style).wrap(self._console, self._console.width - indent):
+    def _line(self, text: str, *, indent: int = 0, hang: int = 0, style: str = "") -> None:
+        """The text, wrapped, its lines after the first set in by `hang` more; nothing at the ends of lines."""
+        lines = Text(harmless(text), style=style).wrap(self._console, self._console.width - indent)
+        if hang and len(lines) > 1:
+            rest = Text(harmless(text)[len(lines[0]) :].strip(), style=style).wrap(self._console, self._console.width - hang)
+            lines = Lines([lines[0], *(Text(" " * hang) + line for line in rest)])
+        for line in lines:
             line.rstrip()
             self._console.print(Text(" " * indent) + line, no_wrap=True)
 
