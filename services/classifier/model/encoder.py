@@ -5,7 +5,6 @@ It runs on numpy alone, on one item at a time. Rows of words and layers that wer
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,6 @@ MOST_PIECES = 56
 READ = 400
 """Characters that hold as many pieces in any language."""
 HEADS = 12
-_THREADS = "OPENBLAS_NUM_THREADS"
-"""Several threads share these small products by waiting for each other in busy loops: where the cores are taken, that is twelve times slower."""
 _TINY = 1e-12
 
 
@@ -38,12 +35,13 @@ class Encoder:
 
     @classmethod
     def load(cls, path: Path) -> Encoder | None:
-        """The encoder, or None where numpy is not installed. It computes on one thread, unless OPENBLAS_NUM_THREADS says otherwise."""
-        os.environ.setdefault(_THREADS, "1")  # read when numpy is imported
+        """The encoder, or None where the extra `embeddings` is not installed."""
         try:
             import numpy as np
+            from threadpoolctl import threadpool_limits
         except ModuleNotFoundError:
             return None
+        threadpool_limits(1, user_api="blas")  # its matrices are small: threads gain nothing, and waiting for each other on a busy machine they cost thirtyfold
         with np.load(path) as stored:
             arrays = {name: stored[name] for name in stored.files}
         pieces = Pieces(arrays.pop("pieces").tobytes().decode().split("\n"), arrays.pop("scores"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,8 +11,6 @@ from services.classifier.model.encoder import Encoder, joined
 from services.classifier.model.score import model_files
 
 np = pytest.importorskip("numpy")
-
-ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")
@@ -58,24 +54,3 @@ def test_title_and_text_are_read_as_one_up_to_a_limit() -> None:
     assert joined("Title", "Text.") == "Title. Text"
     assert joined("", "Text") == "Text"
     assert len(joined("x" * 300, "y" * 300)) == 400
-
-
-_ALONE = """
-import os
-from pathlib import Path
-from services.classifier.model.encoder import Encoder
-encoder = Encoder.load(Path("services/classifier/model/encoder.npz"))
-encoder.judge("US drops plan to curb exports of Nvidia's H20 chip to China", "The White House has backed off.")
-print(len(os.listdir("/proc/self/task")))
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted by Linux's own means")
-def test_one_thread_does_the_encoders_sums_so_that_none_waits_for_another_on_a_busy_machine() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
-
-    told = subprocess.run(
-        [sys.executable, "-c", _ALONE], cwd=ROOT, env=environment | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True, timeout=60
-    )
-
-    assert int(told.stdout) == 1
