@@ -18,8 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.events.news import NewsItem
-from schemas.events.signal import PolicySignal
+from schemas.events.signal import OPINION_OUTCOMES, PolicySignal
 from schemas.topics import NEWS_ITEMS, POLICY_SIGNALS, TOPICS
+from services.classifier.opinion.metrics import NOT_ASKED
+from services.classifier.rules import Ruleset, load_ruleset
 from services.classifier.service import build
 from services.classifier.settings import ClassifierSettings
 from services.runtime import codec
@@ -39,6 +41,13 @@ UNSURE_ALERT = "Japan signals it could loosen photoresist export checks for Sout
 UNSURE_CONTEXT = "荷兰政府或将重新审查光刻机对华出口许可"
 UNSURE_NO = "Export checks on chips to Taiwan go on as before, with a new form"
 RULED = "US drops plan to curb Nvidia H20 chip sales to China, NPR reports"
+LEAD = (
+    "The White House has shelved the plan, NPR reported on Thursday, citing two people who know of it. The curbs on the H20 had been prepared for months and were ready "
+    "to be published, the report said. The decision came after a dinner at which the head of the company promised to invest in the country, according to the two. "
+    "The commerce department did not answer a request for comment, and the company did not either. The chip is the most capable one that may be sold in the country "
+    "without a licence. It had been made for the market there after an earlier rule. Shares of the company rose in late trading on the news, and those of its rivals fell. "
+)
+"""So long that what follows does not decide which language the article is in."""
 INJECTIONS = YAML(typ="safe").load(Path("tests/data/injections.yaml").read_text("utf-8"))
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
@@ -46,6 +55,11 @@ LOOPBACK = (ip_network("127.0.0.0/8"),)
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> ConfigDir:
     return ConfigDir(cache=Path(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="module")
+def ruleset(shipped: ConfigDir) -> Ruleset:
+    return load_ruleset(shipped, now=make.NOW, encoder=False)
 
 
 @pytest.fixture
@@ -68,7 +82,7 @@ class Line:
     async def heard(self, item: NewsItem, count: int) -> list[PolicySignal]:
         """The first so many signals on an item."""
         found: list[PolicySignal] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(10):
             async for record in self.broker.read(POLICY_SIGNALS, follow=True):
                 if record.key == item.id.encode():
                     found.append(codec.decode(record, PolicySignal))
@@ -85,8 +99,14 @@ class Line:
 
     async def outcome(self, name: str, count: int = 1) -> None:
         """Returns when so many doubts have ended like that."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(10):
             while self.counted("opinions_total", outcome=name) < count:  # noqa: ASYNC110 a counter tells nobody
+                await asyncio.sleep(0.01)
+
+    async def settled(self, count: int) -> None:
+        """Returns when so many doubts have ended, however."""
+        async with asyncio.timeout(10):
+            while sum(self.counted("opinions_total", outcome=name) for name in (*OPINION_OUTCOMES, *NOT_ASKED)) < count:  # noqa: ASYNC110 likewise
                 await asyncio.sleep(0.01)
 
     def counted(self, name: str, **labels: str) -> float:
@@ -96,7 +116,7 @@ class Line:
 
     async def end(self) -> None:
         self.stop.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(10):
             await asyncio.gather(*self.tasks)
 
 
@@ -104,7 +124,9 @@ Start = Callable[..., AbstractAsyncContextManager[Line]]
 
 
 @pytest.fixture
-def start(model: Chat, shipped: ConfigDir) -> Start:
+def start(model: Chat, shipped: ConfigDir, ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch) -> Start:
+    monkeypatch.setattr("services.classifier.service.load_ruleset", lambda *_args, **_kwargs: ruleset)  # a second each time
+
     @asynccontextmanager
     async def start(broker: Broker, *, clock: Clock | None = None, allow: Any = LOOPBACK, config: ConfigDir = shipped, **settings: Any) -> AsyncIterator[Line]:
         registry = CollectorRegistry()
@@ -207,27 +229,28 @@ async def test_sure_verdicts_are_not_asked_about(line: Line, model: Chat) -> Non
 # what an article can do, and what not
 
 
-@pytest.mark.parametrize("injection", INJECTIONS, ids=lambda injection: injection["name"])
-async def test_no_article_talks_its_way_out_of_what_a_rule_has_settled(line: Line, model: Chat, injection: dict[str, str]) -> None:
+async def test_no_article_talks_its_way_out_of_what_a_rule_has_settled(line: Line, model: Chat) -> None:
     model.always = chat.verdict("no", reason="elsewhere")  # the model obeys every article
-    ruled, unsure = item(RULED, injected(injection), url="https://a.example/1"), item(UNSURE_ALERT, url="https://a.example/2")
+    ruled = {each["name"]: item(RULED, LEAD + injected(each), url=f"https://a.example/{number}") for number, each in enumerate(INJECTIONS)}
+    unsure = item(UNSURE_ALERT)
 
-    await line.send(ruled, unsure)
+    await line.send(*ruled.values(), unsure)
     await line.heard(unsure, 2)
 
-    (signal,) = await line.heard(ruled, 1)
-    assert signal.verdict == "alert"
+    told = [codec.decode(record, PolicySignal) for record in line.broker.records(POLICY_SIGNALS)]  # type: ignore[attr-defined]  # the fake one
+    verdicts = {name: [signal.verdict for signal in told if signal.item.id == each.id] for name, each in ruled.items()}
+    assert verdicts == {name: ["alert"] for name in ruled}
     assert [asked.article["title"] for asked in model.questions] == [UNSURE_ALERT]
 
 
-@pytest.mark.parametrize("injection", INJECTIONS, ids=lambda injection: injection["name"])
-async def test_what_an_article_says_to_the_model_stays_data(start: Start, model: Chat, injection: dict[str, str]) -> None:
-    plain, telling = item(UNSURE_ALERT, url="https://a.example/1"), item(UNSURE_ALERT, injected(injection), url="https://a.example/2")
+async def test_what_an_article_says_to_the_model_stays_data(start: Start, model: Chat) -> None:
+    texts = ["", *map(injected, INJECTIONS)]
     async with start(FakeBroker(), opinion_low=0, opinion_high=1) as line:
-        await line.second(plain)
-        await line.second(telling)
+        await line.send(*[item(UNSURE_ALERT, text, url=f"https://a.example/{number}") for number, text in enumerate(texts)])
+        await line.settled(len(texts))
 
     asked = model.questions
+    assert len(asked) == len(texts) - 1  # what nobody sees is the same question as without it
     assert len({each.instructions for each in asked}) == 1
     assert all(each.article["title"] == UNSURE_ALERT for each in asked)
     assert all(not set("<>[]|") & set(each.material) and len(each.material.splitlines()) == 5 for each in asked)
@@ -429,7 +452,7 @@ async def test_what_does_not_fit_the_queue_keeps_its_first_verdict(start: Start,
 async def test_what_has_waited_too_long_keeps_its_first_verdict(start: Start, model: Chat) -> None:
     clock = FakeClock()
     model.say(chat.error(503, retry_after="600"))
-    async with start(FakeBroker(clock), clock=clock, opinion_late=timedelta(minutes=5)) as line:
+    async with start(FakeBroker(clock), clock=clock, opinion_late=timedelta(minutes=4)) as line:
         await line.send(item(UNSURE_ALERT))
         await line.outcome("late")
 
