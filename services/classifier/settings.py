@@ -29,12 +29,12 @@ class ClassifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_CLASSIFIER_"):
     """The model to ask, as the endpoint names it."""
     opinion_key: SecretStr = SecretStr("")
     """Sent as a bearer token; empty where the endpoint wants none."""
-    opinion_low: float = Field(default=0.1, ge=0, le=1)
-    """Verdicts by a score below this are sure."""
+    opinion_low: float = Field(default=0.1, gt=0, le=1)
+    """Verdicts by a score below this are sure. What the gate stops has 0."""
     opinion_high: float = Field(default=0.8, ge=0, le=1)
     """Verdicts by a score above this are sure."""
     opinion_daily_tokens: int = Field(default=200_000, ge=0)
-    """Tokens that all classifiers together may spend in a day (UTC); a question costs some 1,500. What goes beyond keeps its first verdict."""
+    """Tokens that all classifiers together may spend in a day (UTC); a question costs at most some 1,500, with a long article 2,800. What goes beyond keeps its first verdict."""
     opinion_timeout: Duration = Field(default=timedelta(seconds=15), ge=timedelta(milliseconds=100), le=timedelta(seconds=20))
     """How long one answer may take."""
     opinion_late: Duration = Field(default=timedelta(minutes=10), ge=timedelta(seconds=1))

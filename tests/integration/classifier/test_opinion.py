@@ -17,10 +17,16 @@ from ruamel.yaml import YAML
 from starlette.requests import Request
 from starlette.responses import Response
 
+from schemas.config.opinion import OpinionWording
 from schemas.events.news import NewsItem
 from schemas.events.signal import OPINION_OUTCOMES, PolicySignal
 from schemas.topics import NEWS_ITEMS, POLICY_SIGNALS, TOPICS
+from services.classifier.classify import classify
+from services.classifier.opinion.answer import Answer, Reply
 from services.classifier.opinion.metrics import NOT_ASKED
+from services.classifier.opinion.opinions import second_signal
+from services.classifier.opinion.question import Form
+from services.classifier.opinion.settle import Doubt
 from services.classifier.rules import Ruleset, load_ruleset
 from services.classifier.service import build
 from services.classifier.settings import ClassifierSettings
@@ -245,7 +251,7 @@ async def test_no_article_talks_its_way_out_of_what_a_rule_has_settled(line: Lin
 
 async def test_what_an_article_says_to_the_model_stays_data(start: Start, model: Chat) -> None:
     texts = ["", *map(injected, INJECTIONS)]
-    async with start(FakeBroker(), opinion_low=0, opinion_high=1) as line:
+    async with start(FakeBroker(), opinion_low=0.001, opinion_high=1) as line:
         await line.send(*[item(UNSURE_ALERT, text, url=f"https://a.example/{number}") for number, text in enumerate(texts)])
         await line.settled(len(texts))
 
@@ -254,6 +260,18 @@ async def test_what_an_article_says_to_the_model_stays_data(start: Start, model:
     assert len({each.instructions for each in asked}) == 1
     assert all(each.article["title"] == UNSURE_ALERT for each in asked)
     assert all(not set("<>[]|") & set(each.material) and len(each.material.splitlines()) == 5 for each in asked)
+
+
+def test_were_it_asked_about_what_a_rule_has_settled_would_stay_with_all_its_facts(ruleset: Ruleset) -> None:
+    news = item(RULED)
+    doubt = Doubt(news, classify(news, ruleset), ruleset, 0.0, "")
+    question = Form("judge", OpinionWording(task="t", verdicts={"alert": "a", "context": "c", "no": "n"}, reasons={"x": "y"}), {}).question(news)
+
+    signal = second_signal(doubt, question, Reply(Answer("no", "x"), "judge", 900, 40), make.NOW)
+
+    assert (signal.verdict, signal.facts, signal.evidence) == ("alert", doubt.verdict.facts, doubt.verdict.evidence)
+    assert signal.opinion is not None
+    assert (signal.opinion.said, signal.opinion.outcome) == ("no", "kept")
 
 
 def injected(injection: dict[str, str]) -> str:
@@ -489,6 +507,15 @@ async def test_an_answer_that_was_paid_for_waits_for_the_broker(start: Start, mo
 
 def is_opinion(records: list[Record]) -> bool:
     return any((record.header("ce_source") or "").endswith("/opinion") for record in records)
+
+
+async def test_a_bug_in_one_opinion_stops_neither_the_line_nor_the_next_opinion(line: Line, model: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("services.classifier.opinion.opinions.overruled", lambda *_: 1 / 0)
+        await line.send(item(UNSURE_ALERT))
+        await line.outcome("failed")
+
+    assert (await line.second(item(UNSURE_ALERT, url="https://b.example/1"))).verdict == "no"
 
 
 # on, off, and other words
