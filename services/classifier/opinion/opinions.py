@@ -138,25 +138,20 @@ class Opinions:
     async def _tell(self, doubt: Doubt, question: Question, reply: Reply, stop: asyncio.Event, *, cached: bool = False) -> None:
         """Publishes what came of it, and counts it."""
         now = self._clock.now()
-        signal = second_signal(doubt, question, reply, now, cached=cached)
-        opinion = signal.opinion
-        assert opinion is not None  # noqa: S101 it has just been given one
-        self._ledger.note(opinion)
-        self._metrics.spent.set(self._ledger.spent)
-        self._metrics.tokens["question"].inc(reply.tokens_in)
-        self._metrics.tokens["answer"].inc(reply.tokens_out)
+        opinion = opinion_of(doubt, question, reply, now, cached=cached)
+        self._book(opinion)  # first: what is paid is paid, whatever follows
+        signal = second_signal(doubt, question, opinion)
         record = codec.encode(POLICY_SIGNALS, signal, key=signal.item.id, id=signal.id, source=SOURCE, time=now, traceparent=doubt.traceparent)
         await self._publish(record, stop)
         self._metrics.outcomes[opinion.outcome].inc()
-        log.info(
-            "opinion",
-            item=signal.item.id,
-            outcome=opinion.outcome,
-            before=opinion.before,
-            said=opinion.said,
-            cached=cached,
-            cost=reply.tokens_in + reply.tokens_out,
-        )
+        cost = opinion.tokens_in + opinion.tokens_out
+        log.info("opinion", item=signal.item.id, outcome=opinion.outcome, before=opinion.before, said=opinion.said, cached=cached, cost=cost)
+
+    def _book(self, opinion: Opinion) -> None:
+        self._ledger.note(opinion)
+        self._metrics.spent.set(self._ledger.spent)
+        self._metrics.tokens["question"].inc(opinion.tokens_in)
+        self._metrics.tokens["answer"].inc(opinion.tokens_out)
 
     async def _publish(self, record: Record, stop: asyncio.Event) -> None:
         """Until it is safe, or the broker is away and the process is told to stop."""
@@ -172,36 +167,37 @@ class Opinions:
                 return
 
 
-def second_signal(doubt: Doubt, question: Question, reply: Reply, now: datetime, *, cached: bool = False) -> PolicySignal:
-    """The signal that replaces the first one on this item: the verdict that came of it, and how."""
-    before, answer = doubt.verdict, reply.answer
-    outcome = outcome_of(before, answer)
-    verdict = before
-    if answer.said is not None and outcome in ("raised", "lowered"):
-        verdict = _quoting(overruled(doubt.item, doubt.ruleset, answer.said, f"second opinion of {reply.model}: {answer.reason}"), question, answer)
-    opinion = Opinion(
+def opinion_of(doubt: Doubt, question: Question, reply: Reply, now: datetime, *, cached: bool = False) -> Opinion:
+    """What came of a question, as it is told."""
+    return Opinion(
         model=reply.model,
         question=question.hash,
         asked_at=now,
-        before=before.verdict,
-        said=answer.said,
-        reason=answer.reason,
-        quote=answer.quote,
-        outcome=outcome,
+        before=doubt.verdict.verdict,
+        said=reply.answer.said,
+        reason=reply.answer.reason,
+        quote=reply.answer.quote,
+        outcome=outcome_of(doubt.verdict, reply.answer),
         cached=cached,
         tokens_in=reply.tokens_in,
         tokens_out=reply.tokens_out,
     )
-    return signal_of(doubt.item, verdict, doubt.ruleset, now).model_copy(
-        update={
-            "id": signal_id(doubt.item, doubt.ruleset, question.hash),
-            "ruleset_activated_at": doubt.ruleset.activated_at + JUST_AFTER,
-            "opinion": opinion,
-        }
-    )
 
 
-def _quoting(verdict: Verdict, question: Question, answer: Answer) -> Verdict:
-    """An alert rests on the words that the second judge named, too."""
-    found = question.article.find(answer.quote) if verdict.verdict == "alert" and answer.quote else None
+def second_signal(doubt: Doubt, question: Question, opinion: Opinion) -> PolicySignal:
+    """The signal that replaces the first one on this item, with the verdict that came of it."""
+    changed = {
+        "id": signal_id(doubt.item, doubt.ruleset, question.hash),
+        "ruleset_activated_at": doubt.ruleset.activated_at + JUST_AFTER,
+        "opinion": opinion,
+    }
+    return signal_of(doubt.item, _verdict(doubt, question, opinion), doubt.ruleset, opinion.asked_at).model_copy(update=changed)
+
+
+def _verdict(doubt: Doubt, question: Question, opinion: Opinion) -> Verdict:
+    """The first verdict, unless the opinion changes it. An alert then rests on the words that the second judge named, too."""
+    if opinion.said is None or opinion.outcome not in ("raised", "lowered"):
+        return doubt.verdict
+    verdict = overruled(doubt.item, doubt.ruleset, opinion.said, f"second opinion of {opinion.model}: {opinion.reason}")
+    found = question.article.find(opinion.quote) if opinion.said == "alert" and opinion.quote else None
     return replace(verdict, evidence=(found, *verdict.evidence)) if found else verdict

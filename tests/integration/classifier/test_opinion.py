@@ -24,7 +24,7 @@ from schemas.topics import NEWS_ITEMS, POLICY_SIGNALS, TOPICS
 from services.classifier.classify import classify
 from services.classifier.opinion.answer import Answer, Reply
 from services.classifier.opinion.metrics import NOT_ASKED
-from services.classifier.opinion.opinions import second_signal
+from services.classifier.opinion.opinions import opinion_of, second_signal
 from services.classifier.opinion.question import Form
 from services.classifier.opinion.settle import Doubt
 from services.classifier.rules import Ruleset, load_ruleset
@@ -267,7 +267,7 @@ def test_were_it_asked_about_what_a_rule_has_settled_would_stay_with_all_its_fac
     doubt = Doubt(news, classify(news, ruleset), ruleset, 0.0, "")
     question = Form("judge", OpinionWording(task="t", verdicts={"alert": "a", "context": "c", "no": "n"}, reasons={"x": "y"}), {}).question(news)
 
-    signal = second_signal(doubt, question, Reply(Answer("no", "x"), "judge", 900, 40), make.NOW)
+    signal = second_signal(doubt, question, opinion_of(doubt, question, Reply(Answer("no", "x"), "judge", 900, 40), make.NOW))
 
     assert (signal.verdict, signal.facts, signal.evidence) == ("alert", doubt.verdict.facts, doubt.verdict.evidence)
     assert signal.opinion is not None
@@ -514,6 +514,7 @@ async def test_a_bug_in_one_opinion_stops_neither_the_line_nor_the_next_opinion(
         broken.setattr("services.classifier.opinion.opinions.overruled", lambda *_: 1 / 0)
         await line.send(item(UNSURE_ALERT))
         await line.outcome("failed")
+        assert line.counted("opinion_spent_tokens") == 940  # what is paid is paid
 
     assert (await line.second(item(UNSURE_ALERT, url="https://b.example/1"))).verdict == "no"
 
