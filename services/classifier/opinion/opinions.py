@@ -149,7 +149,6 @@ class Opinions:
 
     def _book(self, opinion: Opinion) -> None:
         self._ledger.note(opinion)
-        self._metrics.spent.set(self._ledger.spent)
         self._metrics.tokens["question"].inc(opinion.tokens_in)
         self._metrics.tokens["answer"].inc(opinion.tokens_out)
 

@@ -51,6 +51,7 @@ def second_opinion(
         return None
     metrics.budget.set(settings.opinion_daily_tokens)
     ledger = Ledger(broker, clock, daily=settings.opinion_daily_tokens)
+    metrics.spent.set_function(lambda: ledger.spent)  # it falls to 0 at midnight, and others spend too
     form = Form(settings.opinion_model, read_wording(config), settings.parameters, settings.opinion_format)
     endpoint = Endpoint(http, settings.opinion_url, settings.opinion_key.get_secret_value(), settings.opinion_model, settings.opinion_timeout)
     opinions = Opinions(form, endpoint, ledger, broker, clock=clock, metrics=metrics, queue=settings.opinion_queue, late=settings.opinion_late)
