@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 Compare = Annotated[
     Path | None,
-    typer.Option(help="Hold it against another judge on the same items: a directory of rules and terms, or a score.json of `model train`.", metavar="DIR|MODEL"),
+    typer.Option(
+        help="Hold it against another judge on the same items: a directory of rules and terms, or a score.json of `model train`.", metavar="DIR|MODEL"
+    ),
 ]
 
 

@@ -61,7 +61,11 @@ def compare(here: Sequence[Judged], there: Sequence[Judged], *, name: str, rules
     return Compared(name, ruleset, model, differences, measure(there).b3.f1, _changed(both))
 
 
-_ALERT: Mapping[str, Callable[[Score], float]] = {"f1": lambda score: score.f1, "precision": lambda score: score.precision, "recall": lambda score: score.recall}
+_ALERT: Mapping[str, Callable[[Score], float]] = {
+    "f1": lambda score: score.f1,
+    "precision": lambda score: score.precision,
+    "recall": lambda score: score.recall,
+}
 
 
 def _of_side(figure: Callable[[Score], float], side: int) -> Figure:

@@ -83,9 +83,7 @@ def _accuracy(figures: Accuracy) -> dict[str, Any]:
 
 def _calibration(found: Calibration) -> dict[str, Any]:
     """Of the items that were scored: what the gate stops has no score."""
-    bins = [
-        {"from": one.low, "to": one.high, "items": one.items, "score": round(one.score, 4), "alerts": round(one.alerts, 4)} for one in found.bins
-    ]
+    bins = [{"from": one.low, "to": one.high, "items": one.items, "score": round(one.score, 4), "alerts": round(one.alerts, 4)} for one in found.bins]
     return {"items": found.items, "ece": round(found.ece, 4), "brier": round(found.brier, 4), "bins": bins}
 
 
@@ -113,8 +111,24 @@ def _rule(one: Contribution, alerts: int) -> dict[str, Any]:
 
 
 def _compared(found: Compared) -> dict[str, Any]:
-    differences = {name: {"here": round(one.here, 4), "there": round(one.there, 4), "difference": round(one.difference, 4), "ci95": [round(one.low, 4), round(one.high, 4)], "n": one.n} for name, one in found.differences.items()}
-    return {"with": found.name, "ruleset": found.ruleset, "model": found.model, "differences": differences, "b3_f1": round(found.b3_f1, 4), "changed": found.changed}
+    differences = {
+        name: {
+            "here": round(one.here, 4),
+            "there": round(one.there, 4),
+            "difference": round(one.difference, 4),
+            "ci95": [round(one.low, 4), round(one.high, 4)],
+            "n": one.n,
+        }
+        for name, one in found.differences.items()
+    }
+    return {
+        "with": found.name,
+        "ruleset": found.ruleset,
+        "model": found.model,
+        "differences": differences,
+        "b3_f1": round(found.b3_f1, 4),
+        "changed": found.changed,
+    }
 
 
 def errors(judged: Sequence[Judged]) -> list[dict[str, Any]]:
