@@ -31,6 +31,7 @@ def evaluate(
     compare: Compare = None,
     gold_verdicts: Annotated[bool, typer.Option(help="Take class and labelled facts from the data, so that threading is measured alone.")] = False,
     rules: Annotated[bool, typer.Option(help="Measure what each rule is good for: judges anew what it fires on.")] = True,
+    only_rules: Annotated[bool, typer.Option("--rules-alone", help="Judge by the rules alone: nothing that was learnt has a say in the class.")] = False,
     encoder: Annotated[bool, typer.Option(help="Let the sentence encoder read what the features leave open, where it is installed.")] = True,
     unseen: Annotated[bool, typer.Option(help="Judge each item by what learnt from others only: takes minutes, and the packages of `model train`.")] = False,
     corpus: Annotated[Path, typer.Option(help="With --unseen: the directory of the corpus.")] = Path("corpus"),
@@ -44,6 +45,7 @@ def evaluate(
     from services.evaluation.contribution import contributions
     from services.evaluation.data import parse
     from services.evaluation.report import Run, report
+    from services.evaluation.rules_alone import rules_alone
     from services.evaluation.threads import with_gold
     from services.runtime.errors import Misconfigured
 
@@ -51,26 +53,25 @@ def evaluate(
         read = parse(data.read_bytes(), labels=True)
     except OSError as exc:
         raise Misconfigured(f"{data} cannot be read: {exc.strerror}") from exc
-    if unseen and compare is not None and compare.is_file():
-        raise Misconfigured(f"--unseen makes its own models and cannot be held against {compare}; expected a directory of rules and terms")
+    _check(compare, unseen=unseen, only_rules=only_rules)
 
     def judge(ruleset: Ruleset) -> Judging:
         if unseen:
             return as_if_unseen(read, ruleset, corpus=corpus, learnt=_learnt(data, corpus, others), encoder=encoder)
-        return as_it_stands(read, ruleset)
+        return as_it_stands(read, rules_alone(ruleset) if only_rules else ruleset)
 
-    made = judge(read_ruleset(config_dir(config), encoder=encoder))
+    made = judge(read_ruleset(config_dir(config), encoder=encoder and not only_rules))
     judged = [with_gold(one) for one in made.judged] if gold_verdicts else made.judged
     figures = report(
         Run(
             judged,
             read.sha256,
             made.ruleset.hash,
-            made.ruleset.model.name,
+            made.model,
             made.seconds,
             unseen=unseen,
             rules=contributions(made.parts) if rules and not gold_verdicts else None,
-            compared=_compared(made, judge(_other(compare, made.ruleset, config, encoder=encoder)), compare) if compare else None,
+            compared=_compared(made, judge(_other(compare, config, encoder=encoder and not only_rules)), compare) if compare else None,
         )
     )
     if html is not None:
@@ -79,6 +80,18 @@ def evaluate(
         html.write_text(page(figures, {one.item.id: one.line.title or one.line.text or "" for one in judged}, name=data.name), encoding="utf-8")
     print(json.dumps(figures, ensure_ascii=False) if as_json else table(figures), end="\n" if as_json else "")
     _leave(data, read, figures["alert"]["f1"], min_f1)
+
+
+def _check(compare: Path | None, *, unseen: bool, only_rules: bool) -> None:
+    """Raises Misconfigured for what cannot go together."""
+    from services.runtime.errors import Misconfigured
+
+    if unseen and only_rules:
+        raise Misconfigured("--rules-alone judges by nothing that was learnt; expected it without --unseen")
+    if compare is not None and not compare.exists():
+        raise Misconfigured(f"{compare} does not exist; expected a directory of rules and terms, or a score.json")
+    if (unseen or only_rules) and compare is not None and compare.is_file():
+        raise Misconfigured(f"{compare} is a model; expected a directory of rules and terms with --unseen or --rules-alone, which judge by models of their own")
 
 
 def _leave(data: Path, read: Data, f1: float, min_f1: float | None) -> None:
@@ -97,7 +110,7 @@ def _learnt(data: Path, corpus: Path, others: list[Path] | None) -> list[Path]:
     return [path for path in dict.fromkeys([data, *(others or [])]) if path.resolve().parent != items]
 
 
-def _other(compare: Path, here: Ruleset, config: Path | None, *, encoder: bool) -> Ruleset:
+def _other(compare: Path, config: Path | None, *, encoder: bool) -> Ruleset:
     """The judge to hold ours against. Raises Misconfigured."""
     from dataclasses import replace
 
@@ -109,10 +122,10 @@ def _other(compare: Path, here: Ruleset, config: Path | None, *, encoder: bool) 
         return read_ruleset(config_dir(compare), encoder=encoder)
     ruleset = read_ruleset(config_dir(config), encoder=encoder)
     model = read_score(compare, ruleset.model.encoder)
-    return replace(ruleset, model=model, hash=f"{here.hash}+{content_hash([compare])[:8]}")
+    return replace(ruleset, model=model, hash=f"{ruleset.hash}+{content_hash([compare])[:8]}")
 
 
 def _compared(here: Judging, there: Judging, path: Path) -> Compared:
     from services.evaluation.compare import compare
 
-    return compare(here.judged, there.judged, name=path.name, ruleset=there.ruleset.hash, model=there.ruleset.model.name)
+    return compare(here.judged, there.judged, name=path.name, ruleset=there.ruleset.hash, model=there.model)

@@ -26,6 +26,11 @@ class Judging:
     parts: list[tuple[Ruleset, Sequence[Judged]]] = field(default_factory=list)
     seconds: float = 0.0
 
+    @property
+    def model(self) -> str:
+        """How items are scored."""
+        return self.ruleset.model.name
+
 
 def as_it_stands(read: Data, ruleset: Ruleset) -> Judging:
     """Every line. Shows how far it is where a person watches."""

@@ -30,7 +30,8 @@ def table(figures: Mapping[str, Any]) -> str:
 def _grids(figures: Mapping[str, Any]) -> Iterable[Any]:
     yield _grid(("gold class", "judged alert", "context", "no"), [(gold, *row.values()) for gold, row in figures["confusion"]["all"].items()])
     yield _grid(("fact", "n", "right", "right of all"), [(name, *fact.values()) for name, fact in figures["facts"].items()])
-    yield _grid(("language", "alerts", "precision", "recall", "F1"), [(tag, *row.values()) for tag, row in figures["by_language"].items()])
+    told = {tag: row for tag, row in figures["by_language"].items() if row["alerts"] or figures["confusion"]["by_language"][tag]["context"]["alert"]}
+    yield _grid(("language", "alerts", "precision", "recall", "F1"), [(tag, *row.values()) for tag, row in told.items()])
     bins = figures["calibration"]["bins"]
     yield _grid(("score", "items", "mean score", "alerts"), [(f"{one['from']:.1f} to {one['to']:.1f}", *list(one.values())[2:]) for one in bins])
     if figures["rules"]:

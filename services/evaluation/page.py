@@ -94,7 +94,7 @@ def _languages(figures: Figures) -> Iterator[str]:
 
 
 def _facts(figures: Figures) -> Iterator[str]:
-    yield "<h2>Facts</h2><p>How often a fact is right on alerts that were found; paler below, over all alerts, where a missed one is wrong.</p>"
+    yield "<h2>Facts</h2><p>How often a fact is right over all alerts, where a missed one is wrong (bar), and over those that were found (paler, and in figures).</p>"
     rows = [Bar(name, one["accuracy_all_gold"], f"{one['accuracy']:.3f} of {one['n']}", one["accuracy"]) for name, one in figures["facts"].items()]
     yield bars("Facts that are right", rows)
     for name, wrong in figures["mistaken"].items():

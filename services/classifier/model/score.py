@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SCORE = "score.json"
 ENCODER = "encoder.npz"
+FOREST = "forest"
 BOTH = "forest and encoder"
 OFFSET = "usual"
 """Name of what all items have in common."""
@@ -49,7 +50,7 @@ class Scored:
     score: float
     alert: float
     terms: Mapping[str, float] = field(default_factory=dict)
-    by: str = "forest"
+    by: str = FOREST
 
     @property
     def alerts(self) -> bool:
@@ -58,7 +59,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What was trained. `open_from` and `open_to` are the scores between which the encoder is asked."""
+    """What was trained. `open_from` and `open_to` are the scores between which the encoder is asked; `alone_by` names what scores where it is not."""
 
     forest: Forest
     alone: Line
@@ -66,16 +67,17 @@ class Model:
     open_from: float
     open_to: float
     encoder: Reader | None = None
+    alone_by: str = FOREST
 
     @property
     def name(self) -> str:
         """How items are scored."""
-        return "forest" if self.encoder is None else BOTH
+        return self.alone_by if self.encoder is None else BOTH
 
     def score(self, features: Mapping[str, float], title: str, text: str) -> Scored:
         """Title and text are read by the encoder only."""
         total, added = self.forest.add_up(features)
-        alone = _scored(self.alone, total, added, "forest")
+        alone = _scored(self.alone, total, added, self.alone_by)
         if self.encoder is None or not self.open_from <= alone.score <= self.open_to:
             return alone
         return _scored(self.together, total, added, BOTH, self.encoder.judge(title, text))
