@@ -52,9 +52,16 @@ def as_it_stands(read: Data, ruleset: Ruleset) -> Judging:
 def as_if_unseen(read: Data, ruleset: Ruleset, *, corpus: Path, learnt: Sequence[Path], encoder: bool) -> Judging:
     """Every line by a rule set that learnt from the corpus and from all lines, but neither from this one, nor from its event, nor from a near copy."""
     from services.cli.model import JUDGED, WEIGHTS
-    from services.evaluation.training.examples import read_examples
-    from services.evaluation.training.fit import read_judged
-    from services.evaluation.unseen import unseen
+    from services.runtime.errors import Misconfigured
+
+    if not (corpus / "items").is_dir():
+        raise Misconfigured(f"{corpus} holds no items/ to learn from; expected the corpus of the repository (--corpus)")
+    try:
+        from services.evaluation.training.examples import read_examples
+        from services.evaluation.training.fit import read_judged
+        from services.evaluation.unseen import unseen
+    except ModuleNotFoundError as exc:
+        raise Misconfigured(f"--unseen fits models anew and needs {exc.name}, which is not installed; expected the dependency group `training`") from exc
 
     examples = read_examples(corpus, learnt, WEIGHTS)
     ids = {line.id for line in read.lines}

@@ -145,6 +145,7 @@ def test_rules_alone_judge_without_what_was_learnt(tmp_path: Path) -> None:
     [
         (["--unseen", "--rules-alone"], "without --unseen"),
         (["--unseen", "--compare", "{model}"], "models of their own"),
+        (["--unseen", "--corpus", "{missing}"], "holds no items/"),
         (["--compare", "{missing}"], "does not exist"),
         (["--compare", "{data}"], "holds no model"),
     ],
