@@ -17,13 +17,13 @@ from services.cli.judging import FOLDS, SEED, watched
 from services.cli.model import JUDGED, WEIGHTS
 from services.cli.rulesets import config_dir, read_ruleset
 from services.evaluation.confusion import languages, pairs
-from services.evaluation.contribution import Contribution, contributions
+from services.evaluation.contribution import Contribution, contributions, together
 from services.evaluation.data import parse
 from services.evaluation.measures import count
 from services.evaluation.report import Run, report
 from services.evaluation.rules_alone import rules_alone
 from services.evaluation.threads import Judged, with_gold
-from services.evaluation.training.examples import read_examples
+from services.evaluation.training.examples import Example, read_examples
 from services.evaluation.training.fit import read_judged
 from services.evaluation.unseen import unseen
 
@@ -34,7 +34,6 @@ BOTH, FOREST, RULES = "with encoder", "without encoder", "rules alone"
 FEW = 8
 """Languages with fewer alerts are told together."""
 MOST_RULES, MOST_ERRORS = 12, 40
-Part = tuple[Ruleset, Sequence[Judged]]
 Figures = Mapping[str, Any]
 
 
@@ -55,21 +54,40 @@ class Measured:
         return list(self.figures[BOTH])
 
 
-def measure(given: Mapping[str, Path]) -> Measured:
-    """Judges the given news and the corpus by what learnt from others only."""
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One part of all the news: as judged with the encoder and without, and what the rules are good for on what stands outside the corpus."""
+
+    judged: Mapping[str, Sequence[Judged]]
+    rules: Sequence[Contribution]
+
+
+def measure(given: Mapping[str, Path], folds: Iterable[Fold]) -> Measured:
+    """The figures of all folds together."""
     ruleset = read_ruleset(config_dir(None))
-    examples = read_examples(CORPUS, list(given.values()), WEIGHTS)
-    parts: dict[str, list[Part]] = {BOTH: [], FOREST: []}
-    for fold in watched(unseen(examples, examples, ruleset, read_judged(CORPUS / JUDGED), folds=FOLDS, seed=SEED), "Learning and judging", FOLDS):
-        parts[BOTH] += fold.judge(encoder=True)
-        parts[FOREST] += fold.judge(encoder=False)
-    judged = {mode: [one for _, part in found for one in part] for mode, found in parts.items()}
-    judged[RULES] = _by_rules(judged[FOREST], rules_alone(ruleset))
     names = {path.stem: name for name, path in given.items()} | {"corpus": "corpus"}
-    kinds = {one.line.id: names[one.source] for one in examples}
+    kinds = {one.line.id: names[one.source] for one in _examples(given)}
+    done = list(folds)
+    judged = {mode: [one for fold in done for one in fold.judged[mode]] for mode in (BOTH, FOREST)}
+    judged[RULES] = _by_rules(judged[FOREST], rules_alone(ruleset))
     figures = {mode: {name: _figures([one for one in found if kinds[one.line.id] == name], mode) for name in names.values()} for mode, found in judged.items()}
-    outside = [(by, [one for one in part if kinds[one.line.id] != "corpus"]) for by, part in parts[BOTH]]
-    return Measured(figures, [one for _, part in outside for one in part], contributions(outside), ruleset.hash)
+    return Measured(figures, [one for one in judged[BOTH] if kinds[one.line.id] != "corpus"], together(fold.rules for fold in done), ruleset.hash)
+
+
+def judge(given: Mapping[str, Path], only: Iterable[int] = range(FOLDS)) -> Iterator[Fold]:
+    """All news, a fold at a time, each by what learnt from the other folds; or only some of the folds."""
+    examples, outside = _examples(given), {path.stem for path in given.values()}
+    wanted = [one for one in examples if one.fold(FOLDS, SEED) in only]
+    from_outside = {one.line.id for one in wanted if one.source in outside}
+    for fold in unseen(examples, wanted, read_ruleset(config_dir(None)), read_judged(CORPUS / JUDGED), folds=FOLDS, seed=SEED):
+        parts = list(fold.judge(encoder=True))
+        alone = [one for _, part in fold.judge(encoder=False) for one in part]
+        rules = contributions((by, [one for one in part if one.line.id in from_outside]) for by, part in parts)
+        yield Fold({BOTH: [one for _, part in parts for one in part], FOREST: alone}, rules)
+
+
+def _examples(given: Mapping[str, Path]) -> Sequence[Example]:
+    return read_examples(CORPUS, list(given.values()), WEIGHTS)
 
 
 def _by_rules(judged: Sequence[Judged], ruleset: Ruleset) -> list[Judged]:
@@ -200,7 +218,7 @@ def _errors(measured: Measured) -> Iterator[Sequence[object]]:
 def main(arguments: Sequence[str]) -> None:
     """Each argument names a kind of news and its file."""
     given = {name: Path(path) for name, _, path in (argument.partition("=") for argument in arguments)}
-    made = "\n".join(tables(measure(given), given))
+    made = "\n".join(tables(measure(given, watched(judge(given), "Learning and judging", FOLDS)), given))
     before, _, rest = PAGE.read_text("utf-8").partition(START)
     PAGE.write_text(f"{before}{START}{made}\n{END}{rest.partition(END)[2]}", "utf-8")
 

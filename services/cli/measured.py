@@ -38,6 +38,7 @@ def _grids(figures: Mapping[str, Any]) -> Iterable[Any]:
         names = ("rule", "says", "fires", "precision", "recall", "gained", "spared", "lost", "raised")
         yield _grid(names, [[one[name] for name in names] for one in figures["rules"][:MOST_RULES]])
     if figures["compared"]:
+        yield f"{figures['compared']['with']}: rule set {figures['compared']['ruleset']}, threads B-cubed F1 {figures['compared']['b3_f1']:.3f}"
         yield _grid(("figure", "here", figures["compared"]["with"], "difference", "95 %"), compared_lines(figures["compared"]))
     errors = [(one["id"], one["gold"], one["found"], one["why"]) for one in figures["errors"][:MOST_ERRORS]]
     yield _grid(("id", "gold", "found", "why"), errors)

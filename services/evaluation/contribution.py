@@ -53,9 +53,14 @@ class Contribution:
 
 def contributions(parts: Iterable[tuple[Ruleset, Sequence[Judged]]]) -> list[Contribution]:
     """Of every rule that fires somewhere, the most useful first. Each part was judged by its rule set."""
+    return together(_of_part(ruleset, judged) for ruleset, judged in parts)
+
+
+def together(parts: Iterable[Iterable[Contribution]]) -> list[Contribution]:
+    """What was found on several parts, added up, the most useful rule first."""
     total: dict[str, Contribution] = {}
-    for ruleset, judged in parts:
-        for one in _of_part(ruleset, judged):
+    for part in parts:
+        for one in part:
             total[one.rule] = total[one.rule].plus(one) if one.rule in total else one
     return sorted(total.values(), key=lambda one: (-one.net, -one.right, one.rule))
 
