@@ -24,7 +24,7 @@ def test_a_broker_that_goes_away_and_comes_back_costs_no_memory_and_loses_nothin
     home = make_home("home", broker=f"kafka://{new_kafka.address}", ingester_push_deadline="300ms")
     home.subscribe(hook=receiver.url)
     child = home.start("run").ready()
-    assert push(child, [an_alert(1)]).status == 202
+    push_all(lambda: child, [[an_alert(1)]])
     assert receiver.wait_for(lambda requests: len(requests) == 1, seconds=30)
 
     new_kafka.stop()
