@@ -13,6 +13,12 @@ from services.evaluation.summary import compared_lines, head_lines
 MOST_ERRORS = 60
 MOST_WEIGHED = 6
 LONGEST_HEAD = 240
+CHANGED = {
+    "found": "Alerts found there only",
+    "missed": "Alerts missed there",
+    "silenced": "False alarms silenced there",
+    "raised": "False alarms raised there",
+}
 Figures = Mapping[str, Any]
 
 
@@ -139,16 +145,16 @@ def _rules(rules: Sequence[Figures] | None) -> Iterator[str]:
 
 
 def _shown_rule(one: Figures, name: str) -> str:
+    if name == "says":
+        return _says(one)
     if name in ("precision", "recall"):
         return f"{one[name]:.3f}"
-    if name == "says":
-        return " ".join(
-            filter(
-                None,
-                ("settles" if one["settles"] else "leans" if one["says"] else "", one["says"] or "nothing", "(shadow)" if one["status"] == "shadow" else ""),
-            )
-        )
     return f"{one[name]:+d}" if name == "net" else str(one[name])
+
+
+def _says(one: Figures) -> str:
+    told = f"{'settles' if one['settles'] else 'leans to'} {one['says']}" if one["says"] else "nothing"
+    return f"{told} (shadow)" if one["status"] == "shadow" else told
 
 
 def _compared(compared: Figures | None) -> Iterator[str]:
@@ -158,12 +164,7 @@ def _compared(compared: Figures | None) -> Iterator[str]:
     yield f"<p>Rule set {escape(compared['ruleset'])}, {escape(compared['model'])}, on the same items. Right of zero it is better than what is measured here; grey: it may be chance. Facts are held against one another on the alerts that both find. Its threads reach B-cubed F1 {compared['b3_f1']:.3f}.</p>"
     yield intervals([(name, one["ci95"][0], one["difference"], one["ci95"][1]) for name, one in compared["differences"].items()])
     yield _folded("As a table", ("figure", "here", "there", "difference", "95 % interval"), list(compared_lines(compared)))
-    for kind, told in (
-        ("found", "Alerts found there only"),
-        ("missed", "Alerts missed there"),
-        ("silenced", "False alarms silenced there"),
-        ("raised", "False alarms raised there"),
-    ):
+    for kind, told in CHANGED.items():
         if ids := compared["changed"][kind]:
             yield f"<details><summary>{told}: {len(ids)}</summary><p><code>{escape(' '.join(ids))}</code></p></details>"
 
@@ -171,7 +172,6 @@ def _compared(compared: Figures | None) -> Iterator[str]:
 def _errors(errors: Sequence[Figures], heads: Mapping[str, str]) -> Iterator[str]:
     yield f"<h2>Worst errors</h2><p>{len(errors)} alerts were missed or false, the surest mistakes first. Bars to the right spoke for an alert, to the left against it.</p>"
     for one in errors[:MOST_ERRORS]:
-        missed = one["gold"] == "alert"
         told = [
             f"labelled {one['gold']}, judged {one['found']}",
             f"score {one['score']:.2f}",
@@ -181,7 +181,7 @@ def _errors(errors: Sequence[Figures], heads: Mapping[str, str]) -> Iterator[str
         ]
         head = heads.get(one["id"], "")
         yield (
-            f'<article class="error"><span class="kind {"missed" if missed else "false"}">{"Missed" if missed else "False alarm"}</span> '
+            f'<article class="error"><b class="minus">{"Missed" if one["gold"] == "alert" else "False alarm"}</b> '
             f'<span class="soft">{escape(" · ".join(filter(None, told)))}</span><q dir="auto">{escape(head[:LONGEST_HEAD])}</q>'
             f'<span class="soft">{escape(one["why"].partition(" (")[0])}{_fired(one["rules"])}</span>'
             f"{_weighed(one['weighed'])}</article>"
