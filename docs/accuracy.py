@@ -45,6 +45,7 @@ class Measured:
     outside: Sequence[Judged]
     rules: Sequence[Contribution]
     ruleset: str
+    folds: int
 
     def of(self, kind: str, mode: str = BOTH) -> Figures:
         return self.figures[mode][kind]
@@ -71,7 +72,7 @@ def measure(given: Mapping[str, Path], folds: Iterable[Fold]) -> Measured:
     judged = {mode: [one for fold in done for one in fold.judged[mode]] for mode in (BOTH, FOREST)}
     judged[RULES] = _by_rules(judged[FOREST], rules_alone(ruleset))
     figures = {mode: {name: _figures([one for one in found if kinds[one.line.id] == name], mode) for name in names.values()} for mode, found in judged.items()}
-    return Measured(figures, [one for one in judged[BOTH] if kinds[one.line.id] != "corpus"], together(fold.rules for fold in done), ruleset.hash)
+    return Measured(figures, [one for one in judged[BOTH] if kinds[one.line.id] != "corpus"], together(fold.rules for fold in done), ruleset.hash, len(done))
 
 
 def judge(given: Mapping[str, Path], only: Iterable[int] = range(FOLDS)) -> Iterator[Fold]:
@@ -100,7 +101,7 @@ def _figures(judged: Sequence[Judged], mode: str) -> Figures:
 
 def tables(measured: Measured, given: Mapping[str, Path]) -> Iterator[str]:
     """Everything that stands between the marks."""
-    yield f"Measured on {datetime.now(UTC):%Y-%m-%d}, rule set `{measured.ruleset}`, {FOLDS} folds, each item by what had learnt from others only.\n"
+    yield f"Measured on {datetime.now(UTC):%Y-%m-%d}, rule set `{measured.ruleset}`, {measured.folds} of {FOLDS} folds, each item by what had learnt from others only.\n"
     yield from _table(("news", "items", "alerts", "SHA-256 of the file"), _data(measured, given), left=1)
     yield "\n## Alerts\n"
     yield from _table(("news", "judged", "F1", "95 %", "precision", "recall"), _alerts(measured), left=2)

@@ -27,7 +27,7 @@ def measured() -> accuracy.Measured:
     figures = report(Run(judged, "", "", "with encoder", 0.0, unseen=True))
     modes = {mode: {"real": figures, "corpus": figures} for mode in (accuracy.BOTH, accuracy.FOREST, accuracy.RULES)}
     rules = [Contribution(f"rule-{place}", "active", "alert", True, 2, 1, raised=place) for place in range(20)]
-    return accuracy.Measured(modes, judged, rules, "abc123")
+    return accuracy.Measured(modes, judged, rules, "abc123", 5)
 
 
 def made(measured: accuracy.Measured, tmp_path: Path) -> str:
