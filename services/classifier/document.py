@@ -59,10 +59,10 @@ class Document:
 def read(item: NewsItem, terms: Terms, sighting: Sighting | None = None, sentences: tuple[Sentence, ...] | None = None) -> Document:
     """Reads the item. `sighting` is what the gate has already looked at, if it has, and `sentences` are those of the sighting."""
     seen = sighting or terms.look(item)
-    guess = language.guess(f"{item.title or ''} {item.text[:1000]}", item.language)
+    spoken = language.of_item(item.title or "", item.text, item.language)
     sentences = sentences_of(seen) if sentences is None else sentences
-    hits = terms.find(seen, guess, [_place(seen, sentence) for sentence in sentences])
-    return Document(item, seen.title, seen.text, sentences, hits, guess, _called(hits, terms))
+    hits = terms.find(seen, spoken, [_place(seen, sentence) for sentence in sentences])
+    return Document(item, seen.title, seen.text, sentences, hits, spoken.item, _called(hits, terms))
 
 
 def _called(hits: Sequence[Hit], terms: Terms) -> Mapping[str, Sequence[Hit]]:

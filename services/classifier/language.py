@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from schemas.events.signal import LanguageGuess
 
 UNKNOWN = LanguageGuess(tag="und", confidence=0.0)
+SURE = 0.7
+"""Below this confidence in the language, terms of all languages of the script count."""
 _SAMPLE = 600
 """Characters that are enough to tell."""
 _CLEAR = 3
@@ -77,6 +80,29 @@ _LETTERS = {
     "pl": re.compile("[łążźćńśę]"), "cs": re.compile("[ěřůč]"), "da": re.compile("[æø]"), "sv": re.compile("[åä]"), "ro": re.compile("[țșă]"), "hu": re.compile("[őű]"),
 }  # fmt: skip
 """Letters that are at home in one of these languages; a word with one counts as a vote too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The language of an item, and of each of its fields: aggregators put headlines of one language over texts of another."""
+
+    item: LanguageGuess
+    title: LanguageGuess
+    text: LanguageGuess
+
+
+def of_item(title: str, text: str, hint: str | None) -> Spoken:
+    """Guesses. A field that is not sure by itself is in the language of the item."""
+    item = guess(f"{title} {text[:1000]}", hint)
+    if not title or not text:
+        return Spoken(item, item, item)
+    fields = (guess(field, hint) for field in (title, text))
+    return Spoken(item, *(found if found.confidence >= SURE else item for found in fields))
+
+
+def limits(found: LanguageGuess) -> str | None:
+    """The one language whose words count among those of its script; None where any may: below `SURE`, and for Latin words in a text of other letters."""
+    return found.tag if found.confidence >= SURE and found.tag in _WORDS else None
 
 
 def guess(text: str, hint: str | None = None) -> LanguageGuess:

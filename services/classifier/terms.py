@@ -15,11 +15,11 @@ from ahocorasick_rs import AhoCorasick, Implementation
 
 from schemas.config.lexicon import SUBJECTS, LexiconFile
 from schemas.events.news import NewsItem
-from schemas.events.signal import LanguageGuess
 from services.classifier.entries import Entry, entries_of, names_of
 from services.classifier.fold import Folded, fold
 from services.classifier.gate import Gate
 from services.classifier.instruments import Instruments
+from services.classifier.language import Spoken, limits
 from services.classifier.meant import Candidate, meant, meant_signs
 from services.classifier.spelling import Spelling, flatten
 
@@ -31,9 +31,6 @@ MOST_HITS = 1_000
 
 _SUPPORT = frozenset({"subject", "company", "product", "agency", "instrument", "obj_restriction", "obj_permission"})
 """Kinds that a weak term needs beside it."""
-
-_SURE = 0.7
-"""Below this confidence in the language, terms of all languages of the script count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +115,10 @@ class Terms:
         """The gate: whether the item is worth reading."""
         return self._gate.passes(sighting.flat, sighting.literals)
 
-    def find(self, sighting: Sighting, language: LanguageGuess, starts: Sequence[int]) -> tuple[Hit, ...]:
+    def find(self, sighting: Sighting, spoken: Spoken, starts: Sequence[int]) -> tuple[Hit, ...]:
         """Every term, sorted by place. `starts` says where the sentences begin on the flat text."""
-        found = list(self._candidates(sighting, language))
-        kept = meant(found, self._meant_signs(found, sighting, language))
+        found = list(self._candidates(sighting, spoken))
+        kept = meant(found, self._meant_signs(found, sighting, spoken))
         hits = [_hit(one, sighting, starts) for one in kept]
         hits += self._legal_ids(sighting, starts)
         hits = _supported(hits, {one.entry.concept for one in found if one.entry.role == "exclude"})
@@ -129,19 +126,20 @@ class Terms:
             hits = [hit for hit in hits if hit.concept not in self._ambiguous]
         return tuple(sorted(hits, key=lambda hit: (hit.sentence, hit.start, -hit.end, hit.concept))[:MOST_HITS])
 
-    def _candidates(self, sighting: Sighting, language: LanguageGuess) -> Iterator[Candidate]:
-        spoken = None if language.confidence < _SURE else language.tag
+    def _candidates(self, sighting: Sighting, spoken: Spoken) -> Iterator[Candidate]:
+        in_title, in_text = limits(spoken.title), limits(spoken.text)
         for literal, start, end in sighting.literals:
+            language = in_title if start < sighting.offset else in_text
             for entry in self._entries[literal]:
-                if entry.role == "instrument" or not (spoken is None or entry.languages is None or spoken in entry.languages):
+                if entry.role == "instrument" or not (language is None or entry.languages is None or language in entry.languages):
                     continue
                 span = entry.spelling.fit(sighting.flat, start, end)
                 if span is not None and (entry.spelling.exact is None or _as_spelled(sighting, *span, entry.spelling.exact)):
                     yield Candidate(entry, *span)
 
-    def _meant_signs(self, found: Sequence[Candidate], sighting: Sighting, language: LanguageGuess) -> set[int]:
+    def _meant_signs(self, found: Sequence[Candidate], sighting: Sighting, spoken: Spoken) -> set[int]:
         """Where a one-character country name is meant: in a headline, and with fitting neighbours."""
-        signs = self.lexicon.signs.get(language.tag.split("-")[0])
+        signs = self.lexicon.signs.get(spoken.item.tag.split("-")[0])
         if signs is None:
             return set()
         headline = sighting.offset or min((at for at in map(sighting.flat.find, "。.\n") if at >= 0), default=len(sighting.flat))

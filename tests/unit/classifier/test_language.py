@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from services.classifier.classify import classify
 from services.classifier.language import UNKNOWN, guess
+from services.classifier.rules import Ruleset
+from tests import make
 
 
 @pytest.mark.parametrize(
@@ -53,3 +56,23 @@ def test_a_text_without_letters_has_no_known_language(text: str) -> None:
 
 def test_a_bare_name_leaves_the_guess_below_what_blocks_anything() -> None:
     assert guess("Nvidia H20").confidence < 0.7
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "今天天氣很好，適合出門散步，大家都來了。",
+        "今日はとても天気がいいので散歩に行きます。",
+        "오늘은 날씨가 매우 좋아서 산책하기 좋습니다.",
+        "Heute ist das Wetter sehr schön und wir gehen mit den Kindern in den Park.",
+        "Il fait très beau aujourd'hui et nous allons nous promener dans le parc avec les enfants.",
+        "Hoy hace muy buen tiempo y vamos a pasear por el parque con los niños.",
+    ],
+)
+def test_a_headline_counts_in_its_own_language_whatever_the_text_is_in(text: str, ruleset: Ruleset) -> None:
+    item = make.news_item(title="US drops plan to curb Nvidia H20 chip sales to China, sources say", language="en")
+
+    alone, above = classify(item, ruleset), classify(item.model_copy(update={"text": text}), ruleset)
+
+    assert [hit.id for hit in above.rules] == [hit.id for hit in alone.rules]
+    assert above.verdict == alone.verdict == "alert"
