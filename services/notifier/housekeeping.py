@@ -19,7 +19,7 @@ from services.notifier.settings import NotifierSettings
 from services.notifier.waiting import woken
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
-from services.store import brakes, queue, retention
+from services.store import brakes, queue, retention, timers
 from services.store.engine import Connection, Store
 from services.store.queue import Queue, Tidied
 
@@ -95,9 +95,11 @@ class Housekeeping:
         if self._brake_wanted:
             await self._put_brake_on(now)
         tidied = await self._store.run(lambda db: queue.tidy(db, now))
-        waiting, braked = await self._store.read(lambda db: (queue.queue(db), brakes.list_brakes(db)))
+        waiting, braked, (dates, next_date) = await self._store.read(lambda db: (queue.queue(db), brakes.list_brakes(db), timers.ahead(db)))
         self._report(tidied, waiting, now)
         self._metrics.brakes.set(len(braked))
+        self._metrics.timers_waiting.set(dates)
+        self._metrics.timers_overdue_seconds.set(max(0.0, (now - next_date).total_seconds()) if next_date else 0.0)
         await self._forget(now)
 
     async def _put_brake_on(self, now: datetime) -> None:

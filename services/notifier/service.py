@@ -61,7 +61,7 @@ def build(
     _tell_unsigned(settings)
 
     waker = Waker(store)
-    placer = Placer(store, clock, waker, headline=partial(headline, language="en", templates=templates), count=metrics.placed)
+    placer = Placer(store, clock, waker, headline=partial(headline, language="en", templates=templates), count=metrics.placed, count_timer=metrics.timer)
     worker = Worker(
         name="notifier",
         topics=[POLICY_SIGNALS],

@@ -17,7 +17,9 @@ from sqlalchemy.engine import Connection, RowMapping
 from schemas.events.event import PolicyEvent
 from schemas.events.signal import PolicySignal
 from services.runtime.broker import Headers, Record
+from services.store import timers
 from services.store.engine import Instant, insert, metadata
+from services.store.timers import Timer
 
 verdicts = sa.Table(
     "verdicts",
@@ -75,7 +77,7 @@ alerts = sa.Table(
     sa.Column("id", sa.Text, primary_key=True, comment="event id and version"),
     sa.Column("event_id", sa.Text, sa.ForeignKey("events.id"), nullable=False, index=True),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False, comment="new, update, reversal, correction or withdrawal"),
+    sa.Column("kind", sa.Text, nullable=False, comment="new, update, reversal, correction, withdrawal or reminder"),
     sa.Column("rank", sa.Integer, nullable=False, comment="1 to 5, taxonomy 5.3"),
     sa.Column("fresh", sa.Boolean, nullable=False, comment="false: shown, never pushed"),
     sa.Column("event", sa.Text, nullable=False, comment="the PolicyEvent as told"),
@@ -161,7 +163,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class NewVersion:
-    """A version of an event to write, and the record that carries it. `keys` find it as a candidate, from `first_at` to `last_at`. What is material has a kind."""
+    """A version of an event to write, and the record that carries it. `keys` find it as a candidate, from `first_at` to `last_at`. What is material has a kind.
+
+    `timers` are all those that the event has as of this version.
+    """
 
     event: PolicyEvent
     first_at: datetime
@@ -171,6 +176,7 @@ class NewVersion:
     kind: str | None = None
     rank: int = 1
     fresh: bool = False
+    timers: tuple[Timer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -240,6 +246,7 @@ def write(db: Connection, told: Sequence[NewVersion], judged: Sequence[NewVerdic
         _write_index(db, told)
         _insert_all(db, alerts, [_alert_row(new, text, now) for new, text in zip(told, texts, strict=True) if new.kind])
         _insert_all(db, outbox, [_outbox_row(new.record, now) for new in told])
+        timers.plan(db, {new.event.id: new.timers for new in told}, now)
     if judged:
         _write_verdicts(db, judged)
 
@@ -379,6 +386,12 @@ def related(db: Connection, event_id: str) -> list[PolicyEvent]:
     naming = sa.select(event_keys.c.event_id).where(event_keys.c.key == f"relates:{event_id}")
     rows = db.execute(sa.select(events.c.event).where(sa.or_(events.c.id.in_(named), events.c.id.in_(naming))).order_by(events.c.first_at))
     return [PolicyEvent.model_validate_json(each) for each in rows.scalars()]
+
+
+def naming(db: Connection, event_id: str) -> list[PolicyEvent]:
+    """Events that name this one among their relations."""
+    ids = db.execute(sa.select(event_keys.c.event_id).where(event_keys.c.key == f"relates:{event_id}")).scalars()
+    return events_by_id(db, ids)
 
 
 def alerts_of(db: Connection, event_id: str) -> list[tuple[Alert, bool]]:

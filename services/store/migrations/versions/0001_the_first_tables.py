@@ -112,7 +112,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False, comment="event id and version"),
         sa.Column("event_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="new, update, reversal, correction or withdrawal"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="new, update, reversal, correction, withdrawal or reminder"),
         sa.Column("rank", sa.Integer(), nullable=False, comment="1 to 5, taxonomy 5.3"),
         sa.Column("fresh", sa.Boolean(), nullable=False, comment="false: shown, never pushed"),
         sa.Column("event", sa.Text(), nullable=False, comment="the PolicyEvent as told"),
@@ -195,6 +195,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "id", name=op.f("pk_subscriptions")),
     )
     op.create_table(
+        "timers",
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, comment="effective, lapse, effective_reminder or lapse_reminder"),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False, comment="waiting, done or dropped"),
+        sa.Column("why", sa.Text(), nullable=True, comment="of what ended without being told"),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_timers_event_id")),
+        sa.PrimaryKeyConstraint("event_id", "kind", "due_at", name=op.f("pk_timers")),
+    )
+    op.create_index("ix_timers_due", "timers", ["state", "due_at"], unique=False)
+    op.create_table(
         "deliveries",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -202,7 +214,7 @@ def upgrade() -> None:
         sa.Column("alert_id", sa.Text(), nullable=False, comment="of a digest: its leading one"),
         sa.Column("event_id", sa.Text(), nullable=False, comment="of a digest: its own id"),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert: new, update, reversal, correction or withdrawal; or digest"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert: new, update, reversal, correction, withdrawal or reminder; or digest"),
         sa.Column("reasons", sa.Text(), nullable=False, comment="a JSON list of sentences: which subscriptions matched, and why"),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False, comment="one of pending, sending, sent, failed, superseded, withheld"),
@@ -305,6 +317,8 @@ def downgrade() -> None:
     op.drop_index("ix_deliveries_event", table_name="deliveries")
     op.drop_index("ix_deliveries_due", table_name="deliveries")
     op.drop_table("deliveries")
+    op.drop_index("ix_timers_due", table_name="timers")
+    op.drop_table("timers")
     op.drop_table("subscriptions")
     op.drop_index(op.f("ix_held_until"), table_name="held")
     op.drop_table("held")
