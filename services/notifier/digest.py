@@ -117,7 +117,7 @@ class _Release:
                 self._drop([one], "newer_version")
             elif one.kind in CORRECTING:
                 self._check_correction(one, matches)
-            elif event.status != "open":
+            elif event.status not in ("open", "merged"):  # what was merged stands, under another id
                 self._drop([one], "taken_back")
             elif found := route(event, [each for each in subscriptions if each.since <= one.created_at], self.names).get(self.key):
                 matches[one.alert_id] = found
@@ -168,7 +168,8 @@ class _Release:
         return NewDelivery(self.key, one.alert_id, one.event_id, one.version, kind, found.reasons, found.language)
 
     def _told(self, one: Waiting) -> bool:
-        return self.key in digests.told(self.db, one.event_id, one.version, between=(self.key, self.key))
+        (event,) = threads.events_by_id(self.db, [one.event_id])
+        return self.key in digests.told(self.db, one.event_id, one.version, merged=event.merged, between=(self.key, self.key))
 
     def _tell_together(self, gathered: Sequence[Waiting], matches: Mapping[str, Match], times: Times) -> None:
         """One digest. Where there is one of that time already, what came late waits for the next."""

@@ -21,9 +21,12 @@ from schemas.events.event import EventSource, PolicyEvent, Relation
 from schemas.events.signal import ACTIONS, DIRECTIONS, STAGES, Company, FactDate, Facts
 from services.notifier import versions
 from services.notifier.likeness import OPPOSITE
+from services.notifier.operate import By
 from services.notifier.threads import Headline, Mint
+from services.store import interventions
 from services.store import threads as kept
 from services.store.engine import Connection, place_lock
+from services.store.interventions import Intervention
 
 _SOURCE = "known-measures"
 _CONFIDENCE = {"high": 0.9, "medium": 0.6, "low": 0.3}
@@ -97,6 +100,14 @@ def parse(lines: Iterable[str]) -> tuple[list[KnownMeasure], list[str]]:
         except ValidationError as exc:
             problems += [f"line {number}: {'.'.join(map(str, error['loc'])) or 'the line'}: {error['msg']}" for error in exc.errors(include_url=False)]
     return measures, problems
+
+
+def import_by_hand(db: Connection, measures: Sequence[KnownMeasure], by: By, *, mint: Mint, headline: Headline) -> Imported:
+    """`import_known` by an operator, written down where it changes anything."""
+    imported = import_known(db, measures, by.at, mint=mint, headline=headline)
+    if imported.added:
+        interventions.note(db, Intervention(by.at, by.operator, "import", by.reason, what={"added": imported.added}))
+    return imported
 
 
 def import_known(db: Connection, measures: Sequence[KnownMeasure], now: datetime, *, mint: Mint, headline: Headline) -> Imported:

@@ -205,7 +205,7 @@ class _Batch:
             return []
         (event,) = kept.events_by_id(self.db, [timer.event_id])
         near = kept.candidates(self.db, (), [(keys.index_of(event.facts), timer.due_at, self.now)])
-        others = [*kept.naming(self.db, event.id), *kept.events_by_id(self.db, near)]
+        others = [*kept.naming(self.db, [event.id, *event.merged]), *kept.events_by_id(self.db, near)]
         reached = timers.strike(event, timer, others, self.now, self.means)
         if isinstance(reached, timers.Spent):
             calendar.end(self.db, timer, self.now, state="dropped", why=reached.why)
@@ -244,8 +244,8 @@ class _Batch:
             case Held(until, reason):
                 self.held.add(signal)
                 self.judged[item] = kept.NewVerdict(signal, None, until, reason, wanted)
-            case Unplaced():
-                self.judged[item] = kept.NewVerdict(signal)
+            case Unplaced(_, event_id):
+                self.judged[item] = kept.NewVerdict(signal, event_id)
             case _:
                 self._tell(signal, placement)
                 self._release(placement.event)

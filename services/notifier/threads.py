@@ -153,9 +153,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Unplaced:
-    """Belongs to no event, and opens none."""
+    """Belongs to no event that stands, and opens none. `event` is the one that an operator has taken back."""
 
     reason: str
+    event: str | None = None
 
 
 Told = Opened | Joined | Advanced | Reversed | Corrected | Withdrawn | Left
@@ -186,6 +187,8 @@ class Candidate:
 def place_among(signal: PolicySignal, candidates: Sequence[Candidate], now: datetime, means: Means, held: Sequence[PolicySignal] = ()) -> Placement:
     """`place`, for who keeps the candidates' profiles."""
     desk = _Desk(signal, now, means)
+    if retracted := next((each.event for each in candidates if each.event.status == "retracted" and _source_in(each.event, signal.item.id)), None):
+        return Unplaced("an operator has taken back what it tells", retracted.id)
     candidates = [candidate for candidate in candidates if candidate.event.status == "open"]
     home = max((each.event for each in candidates if _source_in(each.event, signal.item.id)), key=lambda event: (event.opened_at, event.id), default=None)
     if home and (again := desk.again(home)):
@@ -450,7 +453,7 @@ def _rival(signal: PolicySignal, like: Iterable[tuple[PolicyEvent, Likeness]]) -
         return None
     opposite = likeness.OPPOSITE.get(signal.facts.direction or "")
     undone = {relation.event for event, _ in like if event.facts.direction != opposite for relation in event.relations if relation.relation in _UNDONE}
-    against = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and event.id not in undone]
+    against = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and undone.isdisjoint((event.id, *event.merged))]
     rivals = [(event, found) for event, found in against if _undoes(signal, event, found)]
     return max(rivals, key=lambda pair: (_first_told(pair[0]), pair[1].points), default=None)
 

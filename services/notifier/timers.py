@@ -136,7 +136,7 @@ def strike(event: PolicyEvent, timer: Timer, others: Sequence[PolicyEvent], now:
 
 
 def _ends(other: PolicyEvent, event: PolicyEvent) -> bool:
-    return any(relation.event == event.id and relation.relation in _ENDING for relation in other.relations)
+    return any(relation.event in (event.id, *event.merged) and relation.relation in _ENDING for relation in other.relations)
 
 
 def _prolongs(other: PolicyEvent, event: PolicyEvent, due: datetime) -> bool:

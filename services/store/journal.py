@@ -22,6 +22,7 @@ from services.store.engine import Instant, database_now
 from services.store.health import Breaker, Health, health_after
 from services.store.queue import Claimed
 from services.store.rows import Given
+from services.store.threads import events
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,8 @@ def _drop_overtaken(db: Connection, unsent: Sequence[Claimed], now: datetime) ->
     overtaken = sa.exists().where(*_same_place(newer), newer.c.version > deliveries.c.version)
     db.execute(deliveries.update().where(*waiting, overtaken).values(state="superseded", why="newer_version", ended_at=now))
     known = sa.exists().where(*_same_place(before), before.c.version < deliveries.c.version, was_told(before))
-    pointless = (deliveries.c.kind.in_(CORRECTING), sa.not_(known), sa.not_(digests.told_inside(deliveries)))
+    under_another_id = sa.exists().where(events.c.merged_into == deliveries.c.event_id)  # who was told of what was merged into it knows of it
+    pointless = (deliveries.c.kind.in_(CORRECTING), sa.not_(known), sa.not_(digests.told_inside(deliveries)), sa.not_(under_another_id))
     db.execute(deliveries.update().where(*waiting, *pointless).values(state="superseded", why="never_told", ended_at=now))
 
 

@@ -28,9 +28,11 @@ TABLE_MODULES = (
     "services.store.delivery",
     "services.store.digests",
     "services.store.ingest",
+    "services.store.interventions",
     "services.store.leases",
     "services.store.suppression",
     "services.store.threads",
+    "services.store.timers",
 )
 """Every module that defines tables; the migrations are checked against them."""
 

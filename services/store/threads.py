@@ -39,6 +39,7 @@ events = sa.Table(
     sa.Column("slug", sa.Text, nullable=False, index=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
+    sa.Column("merged_into", sa.Text, nullable=True, index=True, comment="the event that this one was merged into"),
     sa.Column("event", sa.Text, nullable=False, comment="the newest PolicyEvent as JSON"),
     sa.Column("first_at", Instant, nullable=False, comment="start of the time its sources tell it in"),
     sa.Column("last_at", Instant, nullable=False, index=True, comment="end of that time, or the last date it names"),
@@ -259,6 +260,7 @@ def _write_events(db: Connection, told: Sequence[NewVersion], texts: Sequence[st
             "slug": new.event.slug,
             "version": new.event.version,
             "status": new.event.status,
+            "merged_into": new.event.merged_into,
             "event": text,
             "first_at": new.first_at,
             "last_at": new.last_at,
@@ -360,6 +362,19 @@ def event(db: Connection, event_id: str) -> PolicyEvent | None:
     return PolicyEvent.model_validate_json(text) if text else None
 
 
+def events_named(db: Connection, name: str) -> list[PolicyEvent]:
+    """The newest versions of the event with this id, or of those with this slug."""
+    query = sa.select(events.c.event).where(sa.or_(events.c.id == name, events.c.slug == name)).order_by(events.c.updated_at, events.c.id)
+    return [PolicyEvent.model_validate_json(text) for text in db.execute(query).scalars()]
+
+
+def move_items(db: Connection, items: Iterable[str], from_id: str, to_id: str) -> None:
+    """Lets items tell another event. Its version that names them is written besides."""
+    moved = list(items)
+    db.execute(verdicts.update().where(verdicts.c.item_id.in_(moved), verdicts.c.event_id == from_id).values(event_id=to_id))
+    db.execute(event_items.delete().where(event_items.c.event_id == from_id, event_items.c.item_id.in_(moved)))
+
+
 def events_of_items(db: Connection, items: Iterable[str]) -> dict[str, str]:
     """The ids of the events that these items tell, by item."""
     rows = db.execute(sa.select(event_items.c.item_id, event_items.c.event_id).where(event_items.c.item_id.in_(list(items))))
@@ -388,9 +403,9 @@ def related(db: Connection, event_id: str) -> list[PolicyEvent]:
     return [PolicyEvent.model_validate_json(each) for each in rows.scalars()]
 
 
-def naming(db: Connection, event_id: str) -> list[PolicyEvent]:
-    """Events that name this one among their relations."""
-    ids = db.execute(sa.select(event_keys.c.event_id).where(event_keys.c.key == f"relates:{event_id}")).scalars()
+def naming(db: Connection, event_ids: Iterable[str]) -> list[PolicyEvent]:
+    """Events that name one of these among their relations."""
+    ids = db.execute(sa.select(event_keys.c.event_id).where(event_keys.c.key.in_([f"relates:{each}" for each in event_ids]))).scalars()
     return events_by_id(db, ids)
 
 

@@ -119,7 +119,7 @@ async def test_the_notice_joins_what_the_calendar_has_told_and_is_no_second_aler
     assert [alert.kind for alert in await alerts(line)][:1] == ["new"]
     assert sum(alert.kind == "reversal" for alert in await alerts(line)) == 1
     _, back = await line.events()
-    assert [source.source for source in back.sources] == ["calendar", "test"]
+    assert [source.source for source in back.sources] == ["calendar", "example"]
 
 
 async def test_a_term_that_is_prolonged_in_time_does_not_lapse(line: Line) -> None:

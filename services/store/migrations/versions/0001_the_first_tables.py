@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("slug", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("merged_into", sa.Text(), nullable=True, comment="the event that this one was merged into"),
         sa.Column("event", sa.Text(), nullable=False, comment="the newest PolicyEvent as JSON"),
         sa.Column("first_at", Instant(), nullable=False, comment="start of the time its sources tell it in"),
         sa.Column("last_at", Instant(), nullable=False, comment="end of that time, or the last date it names"),
@@ -42,8 +43,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     op.create_index(op.f("ix_events_last_at"), "events", ["last_at"], unique=False)
+    op.create_index(op.f("ix_events_merged_into"), "events", ["merged_into"], unique=False)
     op.create_index(op.f("ix_events_slug"), "events", ["slug"], unique=False)
     op.create_index(op.f("ix_events_updated_at"), "events", ["updated_at"], unique=False)
+    op.create_table(
+        "interventions",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("verb", sa.Text(), nullable=False, comment="one of retract, correct, merge, split, import"),
+        sa.Column("event_id", sa.Text(), nullable=True, comment="null for an import, which is about many"),
+        sa.Column("other_id", sa.Text(), nullable=True, comment="the event that it was merged into, or that was split off"),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False, comment="the particulars as a JSON object"),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_interventions")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_interventions_event_id"), "interventions", ["event_id"], unique=False)
+    op.create_index(op.f("ix_interventions_other_id"), "interventions", ["other_id"], unique=False)
     op.create_table(
         "leases",
         sa.Column("name", sa.Text(), nullable=False),
@@ -340,8 +357,12 @@ def downgrade() -> None:
     op.drop_table("seen_items")
     op.drop_table("outbox")
     op.drop_table("leases")
+    op.drop_index(op.f("ix_interventions_other_id"), table_name="interventions")
+    op.drop_index(op.f("ix_interventions_event_id"), table_name="interventions")
+    op.drop_table("interventions")
     op.drop_index(op.f("ix_events_updated_at"), table_name="events")
     op.drop_index(op.f("ix_events_slug"), table_name="events")
+    op.drop_index(op.f("ix_events_merged_into"), table_name="events")
     op.drop_index(op.f("ix_events_last_at"), table_name="events")
     op.drop_table("events")
     op.drop_table("brakes")
