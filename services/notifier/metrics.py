@@ -9,6 +9,7 @@ from services.notifier.place import OUTCOMES as PLACED
 from services.notifier.place import TIMER_OUTCOMES
 from services.notifier.timers import KINDS as TIMERS
 from services.runtime.metrics import NEWS_SECONDS, SECONDS
+from services.store.notices import KINDS as NOTICES
 
 OUTCOMES = ("sent", "retry", "failed", "fenced")
 
@@ -24,6 +25,12 @@ class NotifierMetrics:
         self.timers_waiting = Gauge("chipwire_notifier_timers_waiting", "Dates ahead on which the calendar will tell something.", registry=registry)
         self.timers_overdue_seconds = Gauge(
             "chipwire_notifier_timers_overdue_seconds", "How long the oldest date has been reached and nothing was told yet.", registry=registry
+        )
+        self._owner_mails = Counter(
+            "chipwire_notifier_owner_mails_total", "Mails to accounts about their own destinations.", ["kind", "outcome"], registry=registry
+        )
+        self.disabled = Counter(
+            "chipwire_notifier_destinations_given_up_total", "Destinations switched off because they failed for too long.", registry=registry
         )
         self.alerts_fanned_out = Counter("chipwire_notifier_alerts_fanned_out_total", "Alerts whose deliveries are all made.", registry=registry)
         self.superseded = Counter("chipwire_notifier_superseded_total", "Deliveries ended by a newer version of their event.", registry=registry)
@@ -55,6 +62,9 @@ class NotifierMetrics:
         self.oldest_due_seconds = Gauge("chipwire_notifier_queue_oldest_due_seconds", "How long the oldest due delivery has been due.", registry=registry)
         for outcome in PLACED:
             self._placements.labels(outcome)
+        for kind in NOTICES:
+            for outcome in ("sent", "failed"):
+                self._owner_mails.labels(kind, outcome)
         for kind in TIMERS:
             for outcome in TIMER_OUTCOMES:
                 self._timers.labels(kind, outcome)
@@ -69,6 +79,10 @@ class NotifierMetrics:
     def timer(self, kind: str, outcome: str) -> None:
         """Counts one date that the calendar has reached."""
         self._timers.labels(kind, outcome).inc()
+
+    def owner_mailed(self, kind: str, outcome: str) -> None:
+        """Counts one mail about a destination."""
+        self._owner_mails.labels(kind, outcome).inc()
 
     def attempted(self, channel: str, seconds: float) -> None:
         """Notes how long one attempt took."""

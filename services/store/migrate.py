@@ -30,6 +30,7 @@ TABLE_MODULES = (
     "services.store.ingest",
     "services.store.interventions",
     "services.store.leases",
+    "services.store.notices",
     "services.store.suppression",
     "services.store.threads",
     "services.store.timers",

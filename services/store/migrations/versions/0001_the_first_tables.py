@@ -154,6 +154,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("last_sequence", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False, comment="failed attempts since the last success"),
+        sa.Column("failing_since", Instant(), nullable=True, comment="the first failure after the last success"),
         sa.Column("paused_until", Instant(), nullable=True, comment="the breaker is open until then"),
         sa.Column("times", sa.Text(), nullable=False, comment="quiet hours, daily cap and digest times as JSON"),
         sa.Column("created_at", Instant(), nullable=False),
@@ -267,6 +268,25 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_held_keys_item_id"), "held_keys", ["item_id"], unique=False)
     op.create_table(
+        "notices",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("destination_id", sa.Text(), nullable=False, comment="what it is about"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="one of failing, ending, disabled"),
+        sa.Column("reason", sa.Text(), nullable=False, comment="of the failure, such as gone"),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False, comment="waiting, sending, sent, failed or dropped"),
+        sa.Column("why", sa.Text(), nullable=True, comment="the reason of the last attempt, or of the end"),
+        sa.Column("mailed_to", sa.Text(), nullable=True, comment="the destination whose mailbox got it"),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id", "destination_id"], ["destinations.account_id", "destinations.id"], name="fk_notices_destinations"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
+    )
+    op.create_index("ix_notices_account", "notices", ["account_id", "at"], unique=False)
+    op.create_index("ix_notices_due", "notices", ["state", "due_at"], unique=False)
+    op.create_table(
         "subscription_destinations",
         sa.Column("account_id", sa.Text(), nullable=False),
         sa.Column("destination_id", sa.Text(), nullable=False),
@@ -327,6 +347,9 @@ def downgrade() -> None:
     op.drop_index("ix_waiting_alerts_digest", table_name="waiting_alerts")
     op.drop_table("waiting_alerts")
     op.drop_table("subscription_destinations")
+    op.drop_index("ix_notices_due", table_name="notices")
+    op.drop_index("ix_notices_account", table_name="notices")
+    op.drop_table("notices")
     op.drop_index(op.f("ix_held_keys_item_id"), table_name="held_keys")
     op.drop_table("held_keys")
     op.drop_index("ix_deliveries_sequence", table_name="deliveries")
