@@ -136,7 +136,7 @@ class OwnerMails:
     def _end(self, db: Connection, notice: Notice, outcome: Outcome) -> None:
         now = self._clock.now()
         if isinstance(outcome, Retry) and notice.attempt < TRIES:
-            notices.again(db, notice, now + (outcome.after or _AGAIN * notice.attempt), outcome.reason)
+            notices.again(db, notice, now, outcome.after or _AGAIN * notice.attempt, outcome.reason)
             return
         sent = isinstance(outcome, Sent)
         notices.end(db, notice, now, state="sent" if sent else "failed", why=Reason.ACCEPTED if isinstance(outcome, Sent) else outcome.reason)

@@ -4,7 +4,7 @@
     claim: sending, under a lease -> end -> sent | waiting again | failed | dropped: the account has no other mailbox
 
 It is written in the transaction that finds it out, and its id is a function of what happened, so a restart tells nothing twice. A mail goes to another mailbox
-of the same account, never to the destination it is about.
+of the same account, never to the destination it is about. Times are the database's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from services.store.accounts import DestinationKey, destinations, takes_alerts
-from services.store.engine import Instant, insert, metadata
+from services.store.engine import Instant, database_now, insert, metadata
 
 FAILING, ENDING, DISABLED = "failing", "ending", "disabled"
 KINDS = (FAILING, ENDING, DISABLED)
@@ -90,6 +90,7 @@ def _enough(db: Connection, about: DestinationKey, kind: str, now: datetime) -> 
 
 def claim(db: Connection, now: datetime, lease: timedelta) -> Notice | None:
     """Takes the oldest that is due; None when none is. What nobody can be told is dropped on the way. What was in hand longer than the lease is due again."""
+    now = database_now(db, now)
     query = sa.select(notices).where(notices.c.state.in_(("waiting", "sending")), notices.c.due_at <= now).order_by(notices.c.due_at, notices.c.id).limit(1)
     if db.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True)
@@ -114,12 +115,12 @@ def _mailbox(db: Connection, about: DestinationKey) -> sa.Row[Any, Any] | None:
 
 def end(db: Connection, notice: Notice, now: datetime, *, state: str, why: str) -> None:
     """Writes down how an attempt ended: sent, failed or dropped."""
-    _set(db, notice.id, state=state, why=why, ended_at=now)
+    _set(db, notice.id, state=state, why=why, ended_at=database_now(db, now))
 
 
-def again(db: Connection, notice: Notice, due_at: datetime, why: str) -> None:
+def again(db: Connection, notice: Notice, now: datetime, wait: timedelta, why: str) -> None:
     """Lets it wait for another attempt."""
-    _set(db, notice.id, state="waiting", why=why, due_at=due_at)
+    _set(db, notice.id, state="waiting", why=why, due_at=database_now(db, now) + wait)
 
 
 def _set(db: Connection, notice_id: str, **values: Any) -> None:
@@ -154,6 +155,7 @@ def forget(db: Connection, before: datetime) -> None:
 
 def give_up(db: Connection, now: datetime, *, after: timedelta, warned: timedelta, failures: int) -> list[DestinationKey]:
     """Switches off what has failed for so long and so often without one success, and tells of it `warned` before. Returns what was switched off."""
+    now = database_now(db, now)
     failing = (takes_alerts(), destinations.c.failures >= failures, destinations.c.failing_since <= now - (after - warned))
     query = sa.select(destinations.c.account_id, destinations.c.id, destinations.c.failing_since).where(*failing)
     given_up = []

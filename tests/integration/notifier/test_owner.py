@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ import pytest
 from services.notifier.channels.outcome import Final, Outcome, Reason, Retry, Sent
 from services.notifier.owner import OwnerMails, letter
 from services.notifier.settings import NotifierSettings
-from services.store import accounts, notices
+from services.store import accounts, migrate, notices
 from services.store.accounts import WantedDestination
-from services.store.engine import Connection, Store
+from services.store.engine import Connection, Store, metadata
 from services.store.journal import Result
 from services.store.notices import Notice
 from tests import alerting, make
@@ -34,6 +35,12 @@ class Mailbox:
     async def post_plain(self, *, address: str, name: str, subject: str, text: str) -> Outcome:
         self.mails.append((address, subject, text))
         return self.outcomes.pop(0) if self.outcomes else Sent()
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """On SQLite time is the caller's, so that days pass at once; the last test here looks at PostgreSQL."""
+    return f"sqlite:///{tmp_path}/store.db"
 
 
 @pytest.fixture
@@ -234,3 +241,18 @@ def test_every_notice_has_words(kind: str, reason: str) -> None:
 
     assert "hook" in words.subject
     assert "{" not in words.subject + words.text
+
+
+async def test_on_postgresql_it_goes_by_the_clock_of_the_database(postgres_url: str) -> None:
+    clock, mailbox = FakeClock(datetime.now(UTC)), Mailbox()
+    async with Store.open(postgres_url) as store:
+        migrate.import_tables()
+        metadata.create_all(store.engine)
+        owner = OwnerMails(store, alerting.CIPHER, mailbox, settings=NotifierSettings(), clock=clock, count=lambda *outcome: None)
+        await has(store, alerting.hook("hook"), MAIL)
+        await ended(store, clock, "hook")
+        await mailed(owner, mailbox)
+        given_up = await store.run(lambda db: notices.give_up(db, clock.now(), after=timedelta(0), warned=timedelta(0), failures=1))
+
+        assert [key.id for key in given_up] == ["hook"]
+        assert await mailed(owner, mailbox) == ["chipwire: delivery to hook fails", "chipwire: hook is switched off"]
