@@ -25,6 +25,7 @@ from services.notifier import keys, threads, timers, versions
 from services.notifier.likeness import Closeness
 from services.notifier.memory import Known, Memory
 from services.notifier.threads import Headline, Held, Means, Mint, Placement, Unplaced
+from services.notifier.waiting import woken
 from services.runtime import codec
 from services.runtime.broker import Record
 from services.runtime.clock import Clock
@@ -94,13 +95,18 @@ class Placer:
     async def recheck(self, stop: asyncio.Event) -> None:
         """The task that looks, now and then, at what is held and at what the calendar has reached."""
         while not stop.is_set():
+            within = self._recheck_every
             with suppress(Unavailable):  # the database is away: next time
                 await self.recheck_due()
                 await self.strike_due()
-            sleep, stopped = asyncio.ensure_future(self._clock.sleep(self._recheck_every)), asyncio.ensure_future(stop.wait())
-            await asyncio.wait([sleep, stopped], return_when=asyncio.FIRST_COMPLETED)
-            for task in (sleep, stopped):
-                task.cancel()
+                within = await self._until_next()
+            await woken(stop, within=within, clock=self._clock)
+
+    async def _until_next(self) -> timedelta:
+        """Until the next date, where that is sooner than the next look. What is overdue still waits for the next look: a bug is not tried in a circle."""
+        _, due = await self._store.read(calendar.ahead)
+        now = self._clock.now()
+        return min(due - now, self._recheck_every) if due is not None and due > now else self._recheck_every
 
     async def recheck_due(self) -> None:
         """Places again what was held until now; what still nothing confirms is let go. Raises Unavailable."""
