@@ -16,7 +16,7 @@ class ClassifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_CLASSIFIER_"):
     group: str = "classifier"
     """Consumer group. Another one judges every item again; give it a broker of its own, or its verdicts compete."""
     encoder: bool = True
-    """Let the sentence encoder read what the score of the features leaves open, where numpy is installed (the extra `embeddings`)."""
+    """Let the sentence encoder read what the score of the features leaves open, where the extra `embeddings` is installed."""
     turn: Duration = Field(default=timedelta(milliseconds=20), ge=timedelta(milliseconds=1))
     """Judging is pure computation; after this long the event loop gets a turn, so that heartbeats and health checks are answered."""
     rule_limit: Duration = Field(default=timedelta(milliseconds=100), ge=timedelta(milliseconds=1))
