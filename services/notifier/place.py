@@ -220,6 +220,8 @@ class _Batch:
         self._add(reached.event, reached.kind, fresh=reached.fresh)
         if reached.quiet:
             self._add(reached.quiet)
+        for waiting in kept.held_signals(self.db, keys.index(reached.event)):
+            self.held.add(waiting)
         self._release(reached.event)
         self._write()
         return ["told" if reached.fresh else "stale"]

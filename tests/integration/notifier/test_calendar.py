@@ -122,6 +122,20 @@ async def test_the_notice_joins_what_the_calendar_has_told_and_is_no_second_aler
     assert [source.source for source in back.sources] == ["calendar", "example"]
 
 
+async def test_what_was_held_joins_what_the_calendar_opens(line: Line) -> None:
+    start = line.clock.now()
+    await line.place(told("gazette", start, action="suspend", direction="loosen", dates=dated("expires", f"{start + 10 * DAY:%Y-%m-%d}")))
+    line.clock.advance(9 * DAY + timedelta(hours=12))
+    item = make.item_header(url="https://blog.example/1", outlet="Blog", tier=3, published=Moment.of(line.clock.now()), observed_at=line.clock.now())
+    await line.place(make.signal(item, action="reinstate", direction="tighten", stage="reported"))
+    assert line.outcomes["held"] == 1
+
+    await at(line, start + 10 * DAY + timedelta(hours=6))
+
+    _, back = await line.events()
+    assert [source.outlet for source in back.sources] == [None, "Blog"]
+
+
 async def test_a_term_that_is_prolonged_in_time_does_not_lapse(line: Line) -> None:
     start = line.clock.now()
     day, later = f"{start + 30 * DAY:%Y-%m-%d}", f"{start + 395 * DAY:%Y-%m-%d}"
