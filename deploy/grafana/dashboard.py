@@ -174,6 +174,14 @@ ROWS = (
             ),
             Chart("Alerts", [Query("sum(increase(chipwire_notifier_alerts_fanned_out_total[$__rate_interval]))", "fanned out")]),
             Chart(
+                "By calendar",
+                [
+                    Query("sum by (kind, outcome) (increase(chipwire_notifier_timers_total[$__rate_interval])) > 0", "{{kind}} {{outcome}}"),
+                    Query("max(chipwire_notifier_timers_waiting)", "dates ahead"),
+                ],
+                about="Effective dates, lapses and reminders; dropped: moved, or undone meanwhile.",
+            ),
+            Chart(
                 "Not sent on purpose",
                 [
                     Query("sum(increase(chipwire_notifier_put_off_total[$__rate_interval]))", "put off: quiet hours, digests"),
@@ -181,6 +189,13 @@ ROWS = (
                     Query("sum(increase(chipwire_notifier_digests_total[$__rate_interval]))", "digests"),
                     Query("sum(increase(chipwire_notifier_superseded_total[$__rate_interval]))", "superseded by a newer version"),
                     Query("sum(increase(chipwire_notifier_withheld_total[$__rate_interval]))", "withheld: destination switched off"),
+                ],
+            ),
+            Chart(
+                "Owners told, destinations given up",
+                [
+                    Query("sum by (kind, outcome) (increase(chipwire_notifier_owner_mails_total[$__rate_interval])) > 0", "{{kind}} {{outcome}}"),
+                    Query("sum(increase(chipwire_notifier_destinations_given_up_total[$__rate_interval]))", "switched off: took nothing for days"),
                 ],
             ),
         ),

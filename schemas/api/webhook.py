@@ -21,7 +21,7 @@ class WebhookAlert(Event):
     timestamp: AwareDatetime = Field(description="When the alert was raised.")
     delivery: str = Field(description="Id of the delivery, the same as the webhook-id header.")
     alert: str = Field(description="Id of the alert: event and version.")
-    kind: str = Field(description="new, update, reversal, correction or withdrawal.")
+    kind: str = Field(description="new, update, reversal, correction, withdrawal or reminder.")
     headline: str = Field(description="In `language`, stage word first.")
     text: str = Field(description="The alert in words, in `language`, with the evidence quoted in the original.")
     language: str

@@ -25,7 +25,7 @@ from schemas.events.signal import ACTIONS, COMPANY_ROLES, DATE_KINDS, STAGES
 UNKNOWN = "unknown"
 FRAMES = ("done", "planned", "ended")
 DIRECTIONS = ("tighten", "loosen", "mixed", "else")
-KINDS = ("new", "update", "reversal", "correction", "withdrawal")
+KINDS = ("new", "update", "reversal", "correction", "withdrawal", "reminder")
 AMOUNTS = ("charge", "fine", "revenue_share", "tariff_rate", "quota_units", "order_value", "other")
 LABELS = (
     "stage", "direction", "imposers", "targets", "via", "products", "companies", "instruments", "dates", "amounts", "conditions", "motive", "weight",

@@ -11,7 +11,7 @@ RELATIONS = ("supersedes", "implements", "codifies", "reverses", "suspends", "ex
 STATUSES = ("open", "withdrawn", "retracted", "merged")
 CHANGES = (
     "opened", "stage_raised", "date_set", "date_moved", "target_added", "product_added", "party_added", "direction_corrected", "imposer_corrected",
-    "severity_raised", "denied", "corrected", "withdrawn",
+    "severity_raised", "denied", "corrected", "withdrawn", "by_calendar", "reminder",
 )  # fmt: skip
 
 
@@ -55,6 +55,10 @@ class PolicyEvent(Event):
     changes: tuple[str, ...] = Field(default=(), description=f"What made this version material: some of {', '.join(CHANGES)}. Empty: the source list grew.")
     relations: tuple[Relation, ...] = ()
     sources: tuple[EventSource, ...] = ()
+    note: str | None = Field(default=None, description="What an operator says of this version, such as why it was taken back.")
+    settled: tuple[str, ...] = Field(default=(), description="Facts that an operator has set: judging a known item anew does not change them.")
+    merged: tuple[str, ...] = Field(default=(), description="Ids of the events that were merged into this one.")
+    merged_into: str | None = Field(default=None, description="Id of the event that this one was merged into.")
     origins: int = Field(default=1, description="How many independent origins tell it; rewrites of one report count once.")
     opened_at: AwareDatetime
     updated_at: AwareDatetime

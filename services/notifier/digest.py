@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from schemas.config.times import Times
+from schemas.events.event import PolicyEvent
 from services.notifier.cadence import kind_for, postponed
 from services.notifier.deliver import DELIVERIES
 from services.notifier.hours import day_began, next_digest, quiet_until
@@ -117,13 +118,20 @@ class _Release:
                 self._drop([one], "newer_version")
             elif one.kind in CORRECTING:
                 self._check_correction(one, matches)
-            elif event.status != "open":
+            elif event.status != "open" and not self._is_news_of(event):
                 self._drop([one], "taken_back")
             elif found := route(event, [each for each in subscriptions if each.since <= one.created_at], self.names).get(self.key):
                 matches[one.alert_id] = found
             else:
                 self._drop([one], "no_longer_matches")
         return matches
+
+    def _is_news_of(self, event: PolicyEvent) -> bool:
+        """Whether it was merged into an event that nobody here has told of: then it is told under its own id."""
+        if event.merged_into is None:
+            return False
+        waits = {one.event_id for one in digests.waits(self.db, [self.key])}
+        return event.merged_into not in waits and self.key not in digests.told(self.db, event.merged_into, 2**31 - 1, between=(self.key, self.key))
 
     def _check_correction(self, one: Waiting, matches: dict[str, Match]) -> None:
         if self._told(one):
@@ -168,7 +176,8 @@ class _Release:
         return NewDelivery(self.key, one.alert_id, one.event_id, one.version, kind, found.reasons, found.language)
 
     def _told(self, one: Waiting) -> bool:
-        return self.key in digests.told(self.db, one.event_id, one.version, between=(self.key, self.key))
+        (event,) = threads.events_by_id(self.db, [one.event_id])
+        return self.key in digests.told(self.db, one.event_id, one.version, merged=event.merged, between=(self.key, self.key))
 
     def _tell_together(self, gathered: Sequence[Waiting], matches: Mapping[str, Match], times: Times) -> None:
         """One digest. Where there is one of that time already, what came late waits for the next."""

@@ -136,13 +136,13 @@ class _Part:
     @classmethod
     def next(cls, db: Connection, alert: Alert, audience: Audience, after: DestinationKey | None, limit: int) -> _Part:
         """The next destinations after the cursor, of those that can be reached."""
-        corrects = alert.kind in CORRECTING
-        told = digests.told(db, alert.event.id, alert.event.version) if corrects else {}
+        corrects, event = alert.kind in CORRECTING, alert.event
+        told = digests.told(db, event.id, event.version, merged=event.merged) if corrects else {}
         matching, ordered = ({}, sorted(told)) if corrects else audience.of(alert)
         begin = 0 if after is None else bisect_right(ordered, after)
         keys = ordered[begin : begin + limit]
         if alert.kind == "update" and keys:
-            told = digests.told(db, alert.event.id, alert.event.version, between=(keys[0], keys[-1]))
+            told = digests.told(db, event.id, event.version, merged=event.merged, between=(keys[0], keys[-1]))
         times = accounts.reachable(db, keys)
         seen = Seen.of(alert.event, audience.names)
         matches = {

@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 import structlog
 
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.owner import WARNED
 from services.notifier.pace import LateBudget
 from services.notifier.settings import NotifierSettings
 from services.notifier.waiting import woken
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
-from services.store import brakes, queue, retention
+from services.store import brakes, notices, queue, retention, timers
 from services.store.engine import Connection, Store
 from services.store.queue import Queue, Tidied
 
@@ -95,9 +96,12 @@ class Housekeeping:
         if self._brake_wanted:
             await self._put_brake_on(now)
         tidied = await self._store.run(lambda db: queue.tidy(db, now))
-        waiting, braked = await self._store.read(lambda db: (queue.queue(db), brakes.list_brakes(db)))
+        await self._give_up(now)
+        waiting, braked, (dates, next_date) = await self._store.read(lambda db: (queue.queue(db), brakes.list_brakes(db), timers.ahead(db)))
         self._report(tidied, waiting, now)
         self._metrics.brakes.set(len(braked))
+        self._metrics.timers_waiting.set(dates)
+        self._metrics.timers_overdue_seconds.set(max(0.0, (now - next_date).total_seconds()) if next_date else 0.0)
         await self._forget(now)
 
     async def _put_brake_on(self, now: datetime) -> None:
@@ -105,6 +109,16 @@ class Housekeeping:
         await self._store.run(lambda db: brakes.pause(db, brakes.ALL, why, now))
         self._brake_wanted = False
         log.error("deliveries_paused", reason=why, then="look whether that is right, then `chipwire deliveries resume`")
+
+    async def _give_up(self, now: datetime) -> None:
+        """Switches off what has failed for too long."""
+        after, failures = self._settings.disable_after, self._settings.breaker_failures
+        if not after:
+            return
+        given_up = await self._store.run(lambda db: notices.give_up(db, now, after=after, warned=min(WARNED, after / 2), failures=failures))
+        for key in given_up:
+            log.warning("destination_given_up", account=key.account_id, destination=key.id, reason=f"it took nothing for {after}")
+        self._metrics.disabled.inc(len(given_up))
 
     def _report(self, tidied: Tidied, waiting: Queue, now: datetime) -> None:
         self._metrics.leases_expired.inc(tidied.expired)

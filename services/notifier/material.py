@@ -18,7 +18,7 @@ _HIGHEST_STAGE = {0: "in_force", 1: "announced", 2: "reported"}
 """How far each tier can raise a stage alone; tier 3 cannot."""
 _LEADING = 1
 """The tier up to which a source may add targets, products and parties, move dates and raise the severity."""
-_TRUSTED = 2
+TRUSTED = 2
 """The tier up to which a source may complete what is not known yet."""
 _PARTIES = ("listed", "licensee", "buyer")
 """Roles that make a company a party to the measure; makers and sellers are named in passing too often."""
@@ -66,7 +66,7 @@ def retold(signals: Iterable[PolicySignal]) -> Facts:
 
 def may_open(signal: PolicySignal) -> bool:
     """Aggregators and rumours corroborate; they open no event."""
-    return signal.item.tier <= _TRUSTED and signal.facts.stage != "rumour"
+    return signal.item.tier <= TRUSTED and signal.facts.stage != "rumour"
 
 
 def _told_at(signal: PolicySignal) -> datetime:
@@ -75,7 +75,7 @@ def _told_at(signal: PolicySignal) -> datetime:
 
 def merged(event: Facts, signal: Facts, tier: int) -> tuple[Facts, tuple[str, ...]]:
     """The facts of the event with the signal's added, and the material changes among them. An aggregator adds nothing."""
-    if tier > _TRUSTED:
+    if tier > TRUSTED:
         return event, ()
     changes: dict[str, dict[str, object]] = {}
     if (

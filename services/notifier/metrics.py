@@ -6,7 +6,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from schemas.config.subscriptions import KINDS
 from services.notifier.place import OUTCOMES as PLACED
+from services.notifier.place import TIMER_OUTCOMES
+from services.notifier.timers import KINDS as TIMERS
 from services.runtime.metrics import NEWS_SECONDS, SECONDS
+from services.store.notices import KINDS as NOTICES
 
 OUTCOMES = ("sent", "retry", "failed", "fenced")
 
@@ -16,6 +19,19 @@ class NotifierMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._placements = Counter("chipwire_notifier_placements_total", "Verdicts placed, by what became of them.", ["outcome"], registry=registry)
+        self._timers = Counter(
+            "chipwire_notifier_timers_total", "Dates reached by the calendar, by what became of them.", ["kind", "outcome"], registry=registry
+        )
+        self.timers_waiting = Gauge("chipwire_notifier_timers_waiting", "Dates ahead on which the calendar will tell something.", registry=registry)
+        self.timers_overdue_seconds = Gauge(
+            "chipwire_notifier_timers_overdue_seconds", "How long the oldest date has been reached and nothing was told yet.", registry=registry
+        )
+        self._owner_mails = Counter(
+            "chipwire_notifier_owner_mails_total", "Mails to accounts about their own destinations.", ["kind", "outcome"], registry=registry
+        )
+        self.disabled = Counter(
+            "chipwire_notifier_destinations_given_up_total", "Destinations switched off because they failed for too long.", registry=registry
+        )
         self.alerts_fanned_out = Counter("chipwire_notifier_alerts_fanned_out_total", "Alerts whose deliveries are all made.", registry=registry)
         self.superseded = Counter("chipwire_notifier_superseded_total", "Deliveries ended by a newer version of their event.", registry=registry)
         self.put_off = Counter("chipwire_notifier_put_off_total", "Alerts that wait for quiet hours to end, or for a digest.", registry=registry)
@@ -46,6 +62,12 @@ class NotifierMetrics:
         self.oldest_due_seconds = Gauge("chipwire_notifier_queue_oldest_due_seconds", "How long the oldest due delivery has been due.", registry=registry)
         for outcome in PLACED:
             self._placements.labels(outcome)
+        for kind in NOTICES:
+            for outcome in ("sent", "failed"):
+                self._owner_mails.labels(kind, outcome)
+        for kind in TIMERS:
+            for outcome in TIMER_OUTCOMES:
+                self._timers.labels(kind, outcome)
         self._deliveries = {(channel, outcome): deliveries.labels(channel, outcome) for channel in KINDS for outcome in OUTCOMES}
         self._attempt_seconds = {channel: attempt_seconds.labels(channel) for channel in KINDS}
         self._published_to_accepted = {channel: published_to_accepted.labels(channel) for channel in KINDS}
@@ -53,6 +75,14 @@ class NotifierMetrics:
     def placed(self, outcome: str) -> None:
         """Counts one placement."""
         self._placements.labels(outcome).inc()
+
+    def timer(self, kind: str, outcome: str) -> None:
+        """Counts one date that the calendar has reached."""
+        self._timers.labels(kind, outcome).inc()
+
+    def owner_mailed(self, kind: str, outcome: str) -> None:
+        """Counts one mail about a destination."""
+        self._owner_mails.labels(kind, outcome).inc()
 
     def attempted(self, channel: str, seconds: float) -> None:
         """Notes how long one attempt took."""

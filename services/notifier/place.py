@@ -13,31 +13,37 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 
+import structlog
 from ulid import ULID
 
 from schemas.events.event import PolicyEvent
 from schemas.events.signal import PolicySignal
-from schemas.topics import POLICY_EVENTS
-from services.notifier import keys, threads
+from services.notifier import keys, threads, timers, versions
 from services.notifier.likeness import Closeness
 from services.notifier.memory import Known, Memory
 from services.notifier.threads import Headline, Held, Means, Mint, Placement, Unplaced
+from services.notifier.waiting import woken
 from services.runtime import codec
 from services.runtime.broker import Record
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
 from services.store import threads as kept
+from services.store import timers as calendar
 from services.store.engine import Connection, Store, place_lock
+from services.store.timers import Timer
 from services.store.wake import Waker, notify
 
+TIMER_OUTCOMES = ("told", "stale", "dropped")
+"""What becomes of a timer: told, reached too late to be pushed, or dropped because the event or the date is another now."""
 ALERTS, OUTBOX = "alerts", "outbox"
 """The channels on which fan-out and relay are woken."""
 OUTCOMES = ("opened", "joined", "advanced", "reversed", "corrected", "withdrawn", "left", "held", "unplaced", "repeated", "stale", "expired")
 """What is counted: each placement by its kind, and besides it what was material but not fresh, and what waited in vain."""
 
-_SOURCE = "/chipwire/notifier"
+log = structlog.get_logger()
 
 
 class UlidMint:
@@ -53,7 +59,7 @@ class UlidMint:
 
 
 class Placer:
-    """Places verdicts into events. `handle` is the worker's handler, `recheck` the task that lets held items go."""
+    """Places verdicts into events. `handle` is the worker's handler, `recheck` the task that lets held items go and follows the calendar."""
 
     def __init__(
         self,
@@ -63,6 +69,7 @@ class Placer:
         *,
         headline: Headline,
         count: Callable[[str], None],
+        count_timer: Callable[[str, str], None] = lambda _kind, _outcome: None,
         mint: Mint | None = None,
         closeness: Closeness | None = None,
         recheck_every: timedelta = timedelta(minutes=1),
@@ -72,6 +79,7 @@ class Placer:
         self._waker = waker
         self._headline = headline
         self._count = count
+        self._count_timer = count_timer
         self._mint = mint or UlidMint()
         self._closeness = closeness
         self._recheck_every = recheck_every
@@ -85,20 +93,36 @@ class Placer:
         return ()
 
     async def recheck(self, stop: asyncio.Event) -> None:
-        """The task that looks again, now and then, at what is held."""
+        """The task that looks, now and then, at what is held and at what the calendar has reached."""
         while not stop.is_set():
+            within = self._recheck_every
             with suppress(Unavailable):  # the database is away: next time
                 await self.recheck_due()
-            sleep, stopped = asyncio.ensure_future(self._clock.sleep(self._recheck_every)), asyncio.ensure_future(stop.wait())
-            await asyncio.wait([sleep, stopped], return_when=asyncio.FIRST_COMPLETED)
-            for task in (sleep, stopped):
-                task.cancel()
+                await self.strike_due()
+                within = await self._until_next()
+            await woken(stop, within=within, clock=self._clock)
+
+    async def _until_next(self) -> timedelta:
+        """Until the next date, where that is sooner than the next look. What is overdue still waits for the next look: a bug is not tried in a circle."""
+        _, due = await self._store.read(calendar.ahead)
+        now = self._clock.now()
+        return min(due - now, self._recheck_every) if due is not None and due > now else self._recheck_every
 
     async def recheck_due(self) -> None:
         """Places again what was held until now; what still nothing confirms is let go. Raises Unavailable."""
         await self._commit({}, lambda batch: batch.place_due())
 
-    async def _commit(self, traces: dict[str, str], place: Callable[[_Batch], list[str]]) -> None:
+    async def strike_due(self) -> None:
+        """Tells what the calendar has brought, each timer in a transaction of its own: a bug in one must not stop the others. Raises Unavailable."""
+        for timer in await self._store.read(lambda db: calendar.due(db, self._clock.now())):
+            try:
+                await self._commit({}, partial(_Batch.strike, timer=timer), count=partial(self._count_timer, timer.kind))
+            except Unavailable:
+                raise
+            except Exception:  # this is the loop; the timer waits on, and the metric of overdue ones rises
+                log.exception("timer_bug", event=timer.event_id, kind=timer.kind)
+
+    async def _commit(self, traces: dict[str, str], place: Callable[[_Batch], list[str]], count: Callable[[str], None] | None = None) -> None:
         """Runs a batch in one transaction. What it knows of events is remembered once that has held."""
 
         def work(db: Connection) -> tuple[list[str], list[Known]]:
@@ -108,7 +132,7 @@ class Placer:
         outcomes, known = await self._store.run(work)
         self._memory.keep(known)
         for outcome in outcomes:
-            self._count(outcome)
+            (count or self._count)(outcome)
         if set(outcomes) - {"held", "unplaced", "repeated", "expired"}:
             self._waker.wake(ALERTS)
             self._waker.wake(OUTBOX)
@@ -180,6 +204,28 @@ class _Batch:
                 self.outcomes[-1] = "expired"
         return self._write()
 
+    def strike(self, *, timer: Timer) -> list[str]:
+        """Tells what a timer brings, unless another process has done so already."""
+        place_lock(self.db)
+        if not calendar.take(self.db, timer):
+            return []
+        (event,) = kept.events_by_id(self.db, [timer.event_id])
+        near = kept.candidates(self.db, (), [(keys.index_of(event.facts), timer.due_at, self.now)])
+        others = [*kept.naming(self.db, [event.id, *event.merged]), *kept.events_by_id(self.db, near)]
+        reached = timers.strike(event, timer, others, self.now, self.means)
+        if isinstance(reached, timers.Spent):
+            calendar.end(self.db, timer, self.now, state="dropped", why=reached.why)
+            return ["dropped"]
+        calendar.end(self.db, timer, self.now)
+        self._add(reached.event, reached.kind, fresh=reached.fresh)
+        if reached.quiet:
+            self._add(reached.quiet)
+        for waiting in kept.held_signals(self.db, keys.index(reached.event)):
+            self.held.add(waiting)
+        self._release(reached.event)
+        self._write()
+        return ["told" if reached.fresh else "stale"]
+
     def _load(self, signals: Sequence[PolicySignal], homes: set[str]) -> None:
         """Reads what these signals may belong to, with few queries: one for each month that they tell of."""
         if not signals:
@@ -206,8 +252,8 @@ class _Batch:
             case Held(until, reason):
                 self.held.add(signal)
                 self.judged[item] = kept.NewVerdict(signal, None, until, reason, wanted)
-            case Unplaced():
-                self.judged[item] = kept.NewVerdict(signal)
+            case Unplaced(_, event_id):
+                self.judged[item] = kept.NewVerdict(signal, event_id)
             case _:
                 self._tell(signal, placement)
                 self._release(placement.event)
@@ -218,13 +264,11 @@ class _Batch:
         self.judged[signal.item.id] = kept.NewVerdict(signal, event.id)
         if event.id in self.known and self.known[event.id].event is event:
             return
-        first_at, last_at = keys.span(event)
-        record = codec.encode(
-            POLICY_EVENTS, event, key=event.id, id=f"{event.id}.{event.version}", source=_SOURCE, time=self.now, traceparent=self.traces.get(signal.item.id)
-        )
-        rank = threads.rank(event, self.now)
-        self.told.append(kept.NewVersion(event, first_at, last_at, keys.index(event), record, kind, rank, placement.fresh))
-        if kind and not placement.fresh:
+        self._add(event, kind, fresh=placement.fresh, traceparent=self.traces.get(signal.item.id))
+
+    def _add(self, event: PolicyEvent, kind: str | None = None, *, fresh: bool = False, traceparent: str | None = None) -> None:
+        self.told.append(versions.to_write(event, self.now, kind=kind, fresh=fresh, traceparent=traceparent))
+        if kind and not fresh:
             self.outcomes.append("stale")
         self._know(Known.of(event))
 

@@ -20,6 +20,8 @@ from services.notifier.headline import company, headline, listed, place, product
 
 QUOTED = 300
 """Characters of any source that are passed on, at most: a quotation, never the article."""
+_TOLD_APART = ("opened", "reminder", "by_calendar")
+"""Changes that the subject or the notice tells."""
 _SUBJECT = 200
 _NAME = 80
 _URL = 500
@@ -76,7 +78,7 @@ def draft(event: PolicyEvent, *, kind: str, language: str, templates: Templates,
     manner = words.kinds.get(kind, words.kinds["new"])
     blocks = (
         [told],
-        [manner.notice],
+        [manner.notice, *_notes(event, words)],
         list(_facts(event.facts, words)),
         list(_changes(event, words)) if kind != "new" else [],
         list(_relations(event, related, words, templates)),
@@ -139,8 +141,17 @@ def _facts(facts: Facts, words: Template) -> Iterator[str]:
             yield f"{words.labels[label]}: {words.separator.join(dict.fromkeys(filter(None, values)))}"
 
 
+def _notes(event: PolicyEvent, words: Template) -> Iterator[str]:
+    """That nobody has read a notice is said to everybody, however the alert is announced; and what an operator says of it."""
+    if "by_calendar" in event.changes:
+        told = words.changes["by_calendar"]
+        yield f"{told[:1].upper()}{told[1:]}"
+    if event.note:
+        yield words.quote.format(text=isolated(one_line(event.note, QUOTED), words))
+
+
 def _changes(event: PolicyEvent, words: Template) -> Iterator[str]:
-    changes = [words.changes[change] for change in event.changes if change in words.changes and change != "opened"]
+    changes = [words.changes[change] for change in event.changes if change in words.changes and change not in _TOLD_APART]
     yield from _section(words.labels["changes"], changes)
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
+from typing import cast
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -18,6 +19,7 @@ from schemas.config.template import Templates
 from schemas.topics import POLICY_SIGNALS
 from services.notifier import subscriptions
 from services.notifier.channels import CHANNELS
+from services.notifier.channels.email import EmailChannel
 from services.notifier.channels.tools import Tools
 from services.notifier.deliver import Deliverer
 from services.notifier.digest import Digests
@@ -27,6 +29,7 @@ from services.notifier.leaving import Doors, Leaving
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.names import load_names
 from services.notifier.outbox import Relay
+from services.notifier.owner import OwnerMails
 from services.notifier.place import Placer
 from services.notifier.settings import NotifierSettings
 from services.notifier.suppressed import Suppressed
@@ -61,7 +64,7 @@ def build(
     _tell_unsigned(settings)
 
     waker = Waker(store)
-    placer = Placer(store, clock, waker, headline=partial(headline, language="en", templates=templates), count=metrics.placed)
+    placer = Placer(store, clock, waker, headline=partial(headline, language="en", templates=templates), count=metrics.placed, count_timer=metrics.timer)
     worker = Worker(
         name="notifier",
         topics=[POLICY_SIGNALS],
@@ -79,6 +82,8 @@ def build(
     tools = Tools(settings, http, clock, sys.stdout, subscriptions.outbox_of(settings, store), suppressed, leaving)
     channels = {kind: channel(tools) for kind, channel in CHANNELS.items()}
     deliverer = Deliverer(store, cipher, channels, InWords(templates), settings=settings, waker=waker, clock=clock, metrics=metrics)
+
+    owner_mails = OwnerMails(store, cipher, cast("EmailChannel", channels["email"]), settings=settings, clock=clock, count=metrics.owner_mailed)
 
     async def read_again() -> PutIntoUse:
         wanted = subscriptions.of_team(config, os.environ, names)
@@ -98,6 +103,7 @@ def build(
             "notifier.fanout": fanout.run,
             "notifier.digests": Digests(store, names, waker=waker, clock=clock, metrics=metrics).run,
             "notifier.deliver": deliverer.run,
+            "notifier.owner_mails": owner_mails.run,
         },
         ready={"worker": worker.ready},
         live={"worker": worker.live},

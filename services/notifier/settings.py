@@ -43,6 +43,8 @@ class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """So many deliveries sent within `brake_within`, and the send brake goes on by itself, for `chipwire deliveries resume` to take off; 0 for never."""
     brake_within: Duration = timedelta(minutes=5)
     """The time over which `brake_at` counts."""
+    disable_after: Duration = timedelta(days=5)
+    """A destination that took nothing for so long is switched off; its account is told a day before. 0 for never."""
     keep_attempts: Duration = timedelta(days=90)
     """How long it is kept how each attempt ended."""
     keep_deliveries: Duration = timedelta(days=730)

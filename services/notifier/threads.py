@@ -153,9 +153,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Unplaced:
-    """Belongs to no event, and opens none."""
+    """Belongs to no event that stands, and opens none. `event` is the one that an operator has taken back."""
 
     reason: str
+    event: str | None = None
 
 
 Told = Opened | Joined | Advanced | Reversed | Corrected | Withdrawn | Left
@@ -186,6 +187,8 @@ class Candidate:
 def place_among(signal: PolicySignal, candidates: Sequence[Candidate], now: datetime, means: Means, held: Sequence[PolicySignal] = ()) -> Placement:
     """`place`, for who keeps the candidates' profiles."""
     desk = _Desk(signal, now, means)
+    if retracted := next((each.event for each in candidates if each.event.status == "retracted" and _source_in(each.event, signal.item.id)), None):
+        return Unplaced("an operator has taken back what it tells", retracted.id)
     candidates = [candidate for candidate in candidates if candidate.event.status == "open"]
     home = max((each.event for each in candidates if _source_in(each.event, signal.item.id)), key=lambda event: (event.opened_at, event.id), default=None)
     if home and (again := desk.again(home)):
@@ -275,7 +278,7 @@ class _Desk:
 
     def again(self, home: PolicyEvent) -> Told | None:
         """A newer verdict on an item that tells `home`. None when the item now tells the opposite while others still tell `home`: it is placed anew."""
-        item, facts = self.signal.item.id, self.signal.facts
+        item, facts = self.signal.item.id, _as_settled(home, self.signal.facts)
         stands = [other for other in home.sources if other.item != item and other.verdict == "alert" and other.tier <= 2]
         why = next(source.why_joined for source in home.sources if source.item == item)
         if self.signal.verdict not in ("alert", "context"):
@@ -310,12 +313,16 @@ class _Desk:
         return not told_before and material.denies(self.signal) and material.is_report(event.facts)
 
     def _merge(self, event: PolicyEvent, why: tuple[str, ...]) -> Joined | Advanced | Corrected:
-        merged, changes = material.merged(event.facts, self.signal.facts, self.tier)
+        known = _source_in(event, self.signal.item.id)
+        told = _as_settled(event, self.signal.facts) if known else self.signal.facts
+        merged, changes = material.merged(event.facts, told, self.tier)
         facts = self._in_order(event, merged)
         return self._told(event, facts, changes if facts != event.facts else (), why)
 
     def _in_order(self, event: PolicyEvent, merged: Facts) -> Facts:
         """The facts as they would be, had the signals come in the order in which the world told them: queues do not keep it."""
+        if event.settled:
+            return merged  # no signal holds what an operator has set
         standing = [source for source in event.sources if source.verdict == "alert"]
         latest = max(map(likeness.told_at, standing), default=event.opened_at)
         if not latest - _UNORDERED <= likeness.told_at(self.signal) <= latest:
@@ -353,17 +360,7 @@ class _Desk:
         return self._next(event, facts, changes, tuple(source if other is known else other for other in event.sources))
 
     def _next(self, event: PolicyEvent, facts: Facts, changes: tuple[str, ...], sources: tuple[EventSource, ...]) -> PolicyEvent:
-        return event.model_copy(
-            update={
-                "version": event.version + 1,
-                "facts": facts,
-                "headline": self.means.headline(facts) if facts != event.facts else event.headline,
-                "changes": changes,
-                "sources": sources,
-                "origins": max(1, len({likeness.origin_of(source) for source in sources if source.verdict == "alert"})),
-                "updated_at": self.now,
-            }
-        )
+        return next_version(event, self.now, self.means.headline, facts=facts, changes=changes, sources=sources)
 
     def _source(self, why: tuple[str, ...]) -> EventSource:
         item = self.signal.item
@@ -387,11 +384,42 @@ class _Desk:
         )
 
 
+def next_version(
+    event: PolicyEvent,
+    now: datetime,
+    headline: Headline,
+    *,
+    facts: Facts | None = None,
+    changes: tuple[str, ...] = (),
+    sources: tuple[EventSource, ...] | None = None,
+    **fields: object,
+) -> PolicyEvent:
+    """The event one version further, with what is given changed. A note belongs to one version only."""
+    facts = event.facts if facts is None else facts
+    sources = event.sources if sources is None else sources
+    changed = {
+        "version": event.version + 1,
+        "facts": facts,
+        "headline": headline(facts) if facts != event.facts else event.headline,
+        "changes": changes,
+        "sources": sources,
+        "origins": max(1, len({likeness.origin_of(source) for source in sources if source.verdict == "alert"})),
+        "note": None,
+        "updated_at": now,
+    }
+    return event.model_copy(update=changed | fields)
+
+
 def slug(facts: Facts, at: datetime) -> str:
     """A readable name such as us-2025-h20-shelve; not unique."""
     subject = next(iter((*facts.products, *(company.id for company in facts.companies))), "chips")
     parts = ((facts.imposers or ("xx",))[0], str(at.year), subject, facts.action or "other")
     return "-".join(re.sub(r"[^a-z0-9]+", "-", part.casefold()).strip("-") for part in parts)
+
+
+def _as_settled(event: PolicyEvent, facts: Facts) -> Facts:
+    """The facts with those that an operator has set for the event: what is known already does not change them by being judged anew."""
+    return facts.model_copy(update={name: getattr(event.facts, name) for name in event.settled})
 
 
 def _source_in(event: PolicyEvent, item: str) -> EventSource | None:
@@ -425,7 +453,7 @@ def _rival(signal: PolicySignal, like: Iterable[tuple[PolicyEvent, Likeness]]) -
         return None
     opposite = likeness.OPPOSITE.get(signal.facts.direction or "")
     undone = {relation.event for event, _ in like if event.facts.direction != opposite for relation in event.relations if relation.relation in _UNDONE}
-    against = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and event.id not in undone]
+    against = [(event, found) for event, found in like if opposite and event.facts.direction == opposite and undone.isdisjoint((event.id, *event.merged))]
     rivals = [(event, found) for event, found in against if _undoes(signal, event, found)]
     return max(rivals, key=lambda pair: (_first_told(pair[0]), pair[1].points), default=None)
 

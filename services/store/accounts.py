@@ -43,6 +43,7 @@ destinations = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("last_sequence", sa.BigInteger, nullable=False),
     sa.Column("failures", sa.Integer, nullable=False, comment="failed attempts since the last success"),
+    sa.Column("failing_since", Instant, nullable=True, comment="the first failure after the last success"),
     sa.Column("paused_until", Instant, nullable=True, comment="the breaker is open until then"),
     sa.Column("times", sa.Text, nullable=False, comment="quiet hours, daily cap and digest times as JSON"),
     sa.Column("created_at", Instant, nullable=False),
@@ -224,7 +225,7 @@ def _destination_values(wanted: WantedDestination, row: RowMapping | None, ciphe
     if not same_place or (kept and newest(kept)) != wanted.secret:
         if same_place and kept and wanted.secret:  # the receiver may still know only the one before
             sealed["secret"] = cipher.encrypt(rotated(kept, wanted.secret, now=now))
-        return sealed | {"failures": 0}, "updated"
+        return sealed | {"failures": 0, "failing_since": None}, "updated"
     done = "reactivated" if not row["active"] else "updated" if row["times"] != sealed["times"] else None
     return {"active": True, "times": sealed["times"]}, done
 
@@ -261,9 +262,10 @@ def address_of(db: Connection, key: DestinationKey, cipher: Cipher) -> tuple[str
 
 
 def set_verified(db: Connection, key: DestinationKey, now: datetime, *, verified: bool) -> None:
-    """Whether a destination has shown that it is its owner's. Only then it takes alerts."""
+    """Whether a destination has shown that it is its owner's. Only then it takes alerts. What was switched off for failing is on again: it answers."""
     mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id)
-    db.execute(destinations.update().where(*mine).values(verified=verified, updated_at=now))
+    well: dict[str, Any] = {"disabled": None, "failures": 0, "failing_since": None, "paused_until": None} if verified else {}
+    db.execute(destinations.update().where(*mine).values(verified=verified, updated_at=now, **well))
 
 
 def _apply_subscriptions(db: Connection, account: WantedAccount, now: datetime) -> Iterator[Change]:

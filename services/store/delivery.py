@@ -35,7 +35,7 @@ deliveries = sa.Table(
     sa.Column("alert_id", sa.Text, sa.ForeignKey("alerts.id"), nullable=False, comment="of a digest: its leading one"),
     sa.Column("event_id", sa.Text, nullable=False, comment="of a digest: its own id"),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False, comment="of the alert: new, update, reversal, correction or withdrawal; or digest"),
+    sa.Column("kind", sa.Text, nullable=False, comment="of the alert: new, update, reversal, correction, withdrawal or reminder; or digest"),
     sa.Column("reasons", sa.Text, nullable=False, comment="a JSON list of sentences: which subscriptions matched, and why"),
     sa.Column("language", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False, comment=f"one of {', '.join(STATES)}"),

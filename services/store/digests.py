@@ -27,6 +27,7 @@ from services.store.threads import alerts
 
 DIGEST = "digest"
 """The kind of a delivery that is a digest."""
+_ANY_VERSION = 2**31 - 1
 HELD = "held"
 """What waits for quiet hours to end; everything else waits for a digest, and is called after its cadence."""
 
@@ -223,11 +224,22 @@ def contents(db: Connection, digest_ids: Collection[str]) -> dict[str, Digest]:
     return {digest: Digest(digest, tuple(inside)) for digest, inside in found.items()}
 
 
-def told(db: Connection, event_id: str, version: int, *, between: tuple[DestinationKey, DestinationKey] | None = None) -> dict[DestinationKey, Told]:
+def told(
+    db: Connection, event_id: str, version: int, *, merged: Iterable[str] = (), between: tuple[DestinationKey, DestinationKey] | None = None
+) -> dict[DestinationKey, Told]:
     """The destinations that were told of the event in a version before this, or may have been: alone or in a digest, how and when.
 
-    `between` looks at the destinations from the first to the last of the two only.
+    Those told of an event that was `merged` into it are among them. `between` looks at the destinations from the first to the last of the two only.
     """
+    found = _told(db, event_id, version, between)
+    for other in merged:
+        for key, how in _told(db, other, _ANY_VERSION, between).items():
+            known = found.get(key)
+            found[key] = how if known is None else Told(known.language, (*how.at, *known.at))
+    return found
+
+
+def _told(db: Connection, event_id: str, version: int, between: tuple[DestinationKey, DestinationKey] | None) -> dict[DestinationKey, Told]:
     alone = _telling(deliveries).where(deliveries.c.event_id == event_id, deliveries.c.version < version)
     inside = _telling(deliveries).where(deliveries.c.kind == DIGEST, deliveries.c.event_id.in_(_digests_with(event_id, version)))
     found: dict[DestinationKey, Told] = {}

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from services.store import brakes, suppression
+from services.store import brakes, notices, suppression
 from services.store.accounts import DestinationKey, destinations, subscription_destinations, subscriptions, touch
 from services.store.delivery import attempts, deliveries
 from services.store.digests import waiting
@@ -40,6 +40,7 @@ def erase(db: Connection, key: DestinationKey, cipher: Cipher, *, suppression_ke
     digest = suppression.digest_of(cipher.decrypt(row.address), suppression_key)
     suppression.suppress(db, digest, "erased", now)
     ids, tried = _deliveries_of(db, key)
+    ids += notices.forget_destination(db, key)
     left = _subscriptions_of(db, key)
     touch(db, [key.account_id])
     brakes.resume(db, brakes.destination(key))

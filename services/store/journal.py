@@ -15,13 +15,17 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from services.store import digests
+from services.store import digests, notices
 from services.store.accounts import DestinationKey, destinations
 from services.store.delivery import CORRECTING, among, attempts, deliveries, was_told
 from services.store.engine import Instant, database_now
 from services.store.health import Breaker, Health, health_after
 from services.store.queue import Claimed
 from services.store.rows import Given
+from services.store.threads import events
+
+OURS = frozenset({"bug", "disk", "interrupted", "store", "unreadable"})
+"""Reasons that say nothing about the receiver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ def _unwell(dialect: str) -> sa.Select[Any]:
     """Destinations that failed now or before, locked in id order. Those that are well and stay so are not touched."""
     table, given = destinations, _TRIED.table(dialect)
     query = (
-        sa.select(table.c.account_id, table.c.id, table.c.failures, table.c.paused_until)
+        sa.select(table.c.account_id, table.c.id, table.c.failures, table.c.paused_until, table.c.failing_since)
         .join(given, sa.and_(given.c.account_id == table.c.account_id, given.c.id == table.c.id))
         .where(sa.or_(given.c.failed > 0, table.c.failures > 0, table.c.paused_until.is_not(None)))
     )
@@ -154,9 +158,10 @@ def _note_health(db: Connection, results: Iterable[Result], now: datetime, break
         by_destination[result.delivery.destination].append(result)
     dialect = db.dialect.name
     tried = [{"account_id": key.account_id, "id": key.id, "failed": sum(result.outcome != "sent" for result in ended)} for key, ended in by_destination.items()]
-    for account_id, one, failures, paused_until in db.execute(_unwell(dialect), _TRIED.rows(dialect, tried)).all():
+    for account_id, one, failures, paused_until, since in db.execute(_unwell(dialect), _TRIED.rows(dialect, tried)).all():
         key = DestinationKey(account_id, one)
         _note_one(db, key, Health(failures, paused_until), by_destination[key], now, breaker, jitter())
+        _note_spell(db, key, since, by_destination[key], now)
 
 
 def _note_one(db: Connection, key: DestinationKey, before: Health, results: Sequence[Result], now: datetime, breaker: Breaker, jitter: float) -> None:
@@ -171,6 +176,19 @@ def _note_one(db: Connection, key: DestinationKey, before: Health, results: Sequ
         db.execute(table.update().where(table.c.account_id == key.account_id, table.c.id == key.id).values(**values))
     if after.paused_until is not None and after.paused_until > now:
         _put_off(db, key, after.paused_until)
+
+
+def _note_spell(db: Connection, key: DestinationKey, since: datetime | None, results: Sequence[Result], now: datetime) -> None:
+    """When a spell of failures began, and what its account is told of it."""
+    if gone := next((result.reason for result in results if result.disable), None):
+        notices.raise_notice(db, key, notices.DISABLED, gone, now, since=now)
+    failed = next((result.reason for result in results if result.outcome != "sent" and result.reason not in OURS), None)
+    well = any(result.outcome == "sent" for result in results)
+    if well or (failed and since is None):
+        begun = None if well else now
+        db.execute(destinations.update().where(destinations.c.account_id == key.account_id, destinations.c.id == key.id).values(failing_since=begun))
+        if failed and begun and not gone:
+            notices.raise_notice(db, key, notices.FAILING, failed, now, since=begun)
 
 
 def _put_off(db: Connection, key: DestinationKey, until: datetime) -> None:
@@ -193,7 +211,8 @@ def _drop_overtaken(db: Connection, unsent: Sequence[Claimed], now: datetime) ->
     overtaken = sa.exists().where(*_same_place(newer), newer.c.version > deliveries.c.version)
     db.execute(deliveries.update().where(*waiting, overtaken).values(state="superseded", why="newer_version", ended_at=now))
     known = sa.exists().where(*_same_place(before), before.c.version < deliveries.c.version, was_told(before))
-    pointless = (deliveries.c.kind.in_(CORRECTING), sa.not_(known), sa.not_(digests.told_inside(deliveries)))
+    under_another_id = sa.exists().where(events.c.merged_into == deliveries.c.event_id)  # who was told of what was merged into it knows of it
+    pointless = (deliveries.c.kind.in_(CORRECTING), sa.not_(known), sa.not_(digests.told_inside(deliveries)), sa.not_(under_another_id))
     db.execute(deliveries.update().where(*waiting, *pointless).values(state="superseded", why="never_told", ended_at=now))
 
 

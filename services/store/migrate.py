@@ -28,9 +28,12 @@ TABLE_MODULES = (
     "services.store.delivery",
     "services.store.digests",
     "services.store.ingest",
+    "services.store.interventions",
     "services.store.leases",
+    "services.store.notices",
     "services.store.suppression",
     "services.store.threads",
+    "services.store.timers",
 )
 """Every module that defines tables; the migrations are checked against them."""
 

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from services.store import notices
 from services.store.delivery import attempts, deliveries
 from services.store.digests import waiting
 
@@ -32,6 +33,7 @@ class Forgotten:
 def forget(db: Connection, *, attempts_before: datetime, deliveries_before: datetime) -> Forgotten:
     """Deletes one portion: attempts that ended before the one time, and deliveries, with their attempts, that ended before the other; with them what had
     waited for a digest or for the end of quiet hours, and was told or dropped before."""
+    notices.forget(db, deliveries_before)
     old = sa.select(deliveries.c.id).where(deliveries.c.ended_at < deliveries_before).limit(PORTION)
     gone = list(db.execute(old).scalars())
     if gone:

@@ -17,7 +17,9 @@ from sqlalchemy.engine import Connection, RowMapping
 from schemas.events.event import PolicyEvent
 from schemas.events.signal import PolicySignal
 from services.runtime.broker import Headers, Record
+from services.store import timers
 from services.store.engine import Instant, insert, metadata
+from services.store.timers import Timer
 
 verdicts = sa.Table(
     "verdicts",
@@ -37,6 +39,7 @@ events = sa.Table(
     sa.Column("slug", sa.Text, nullable=False, index=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
+    sa.Column("merged_into", sa.Text, nullable=True, index=True, comment="the event that this one was merged into"),
     sa.Column("event", sa.Text, nullable=False, comment="the newest PolicyEvent as JSON"),
     sa.Column("first_at", Instant, nullable=False, comment="start of the time its sources tell it in"),
     sa.Column("last_at", Instant, nullable=False, index=True, comment="end of that time, or the last date it names"),
@@ -75,7 +78,7 @@ alerts = sa.Table(
     sa.Column("id", sa.Text, primary_key=True, comment="event id and version"),
     sa.Column("event_id", sa.Text, sa.ForeignKey("events.id"), nullable=False, index=True),
     sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False, comment="new, update, reversal, correction or withdrawal"),
+    sa.Column("kind", sa.Text, nullable=False, comment="new, update, reversal, correction, withdrawal or reminder"),
     sa.Column("rank", sa.Integer, nullable=False, comment="1 to 5, taxonomy 5.3"),
     sa.Column("fresh", sa.Boolean, nullable=False, comment="false: shown, never pushed"),
     sa.Column("event", sa.Text, nullable=False, comment="the PolicyEvent as told"),
@@ -161,7 +164,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class NewVersion:
-    """A version of an event to write, and the record that carries it. `keys` find it as a candidate, from `first_at` to `last_at`. What is material has a kind."""
+    """A version of an event to write, and the record that carries it. `keys` find it as a candidate, from `first_at` to `last_at`. What is material has a kind.
+
+    `timers` are all those that the event has as of this version.
+    """
 
     event: PolicyEvent
     first_at: datetime
@@ -171,6 +177,7 @@ class NewVersion:
     kind: str | None = None
     rank: int = 1
     fresh: bool = False
+    timers: tuple[Timer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -240,6 +247,7 @@ def write(db: Connection, told: Sequence[NewVersion], judged: Sequence[NewVerdic
         _write_index(db, told)
         _insert_all(db, alerts, [_alert_row(new, text, now) for new, text in zip(told, texts, strict=True) if new.kind])
         _insert_all(db, outbox, [_outbox_row(new.record, now) for new in told])
+        timers.plan(db, {new.event.id: new.timers for new in told}, now)
     if judged:
         _write_verdicts(db, judged)
 
@@ -252,6 +260,7 @@ def _write_events(db: Connection, told: Sequence[NewVersion], texts: Sequence[st
             "slug": new.event.slug,
             "version": new.event.version,
             "status": new.event.status,
+            "merged_into": new.event.merged_into,
             "event": text,
             "first_at": new.first_at,
             "last_at": new.last_at,
@@ -353,6 +362,19 @@ def event(db: Connection, event_id: str) -> PolicyEvent | None:
     return PolicyEvent.model_validate_json(text) if text else None
 
 
+def events_named(db: Connection, name: str) -> list[PolicyEvent]:
+    """The newest versions of the event with this id, or of those with this slug."""
+    query = sa.select(events.c.event).where(sa.or_(events.c.id == name, events.c.slug == name)).order_by(events.c.updated_at, events.c.id)
+    return [PolicyEvent.model_validate_json(text) for text in db.execute(query).scalars()]
+
+
+def move_items(db: Connection, items: Iterable[str], from_id: str, to_id: str) -> None:
+    """Lets items tell another event. Its version that names them is written besides."""
+    moved = list(items)
+    db.execute(verdicts.update().where(verdicts.c.item_id.in_(moved), verdicts.c.event_id == from_id).values(event_id=to_id))
+    db.execute(event_items.delete().where(event_items.c.event_id == from_id, event_items.c.item_id.in_(moved)))
+
+
 def events_of_items(db: Connection, items: Iterable[str]) -> dict[str, str]:
     """The ids of the events that these items tell, by item."""
     rows = db.execute(sa.select(event_items.c.item_id, event_items.c.event_id).where(event_items.c.item_id.in_(list(items))))
@@ -379,6 +401,12 @@ def related(db: Connection, event_id: str) -> list[PolicyEvent]:
     naming = sa.select(event_keys.c.event_id).where(event_keys.c.key == f"relates:{event_id}")
     rows = db.execute(sa.select(events.c.event).where(sa.or_(events.c.id.in_(named), events.c.id.in_(naming))).order_by(events.c.first_at))
     return [PolicyEvent.model_validate_json(each) for each in rows.scalars()]
+
+
+def naming(db: Connection, event_ids: Iterable[str]) -> list[PolicyEvent]:
+    """Events that name one of these among their relations."""
+    ids = db.execute(sa.select(event_keys.c.event_id).where(event_keys.c.key.in_([f"relates:{each}" for each in event_ids]))).scalars()
+    return events_by_id(db, ids)
 
 
 def alerts_of(db: Connection, event_id: str) -> list[tuple[Alert, bool]]:

@@ -123,6 +123,31 @@ async def test_a_story_that_is_taken_back_at_night_is_not_told_at_all(store: Sto
     assert await store.run(night) == []
 
 
+async def test_what_was_merged_into_an_event_that_nobody_was_told_of_is_still_news(store: Store) -> None:
+    def night(db: Connection) -> dict[str, tuple[str, str | None]]:
+        listen(db)
+        told(db, event(1), EVENING)
+        stands = event(1, version=2, status="merged", merged_into="E9")
+        db.execute(threads.events.update().where(threads.events.c.id == stands.id).values(event=stands.model_dump_json()))
+        release(db, MORNING, NAMES)
+        return put_off(db)
+
+    assert await store.run(night) == {"E1.1": ("told", None)}
+
+
+async def test_what_was_merged_into_an_event_that_waits_too_is_told_once(store: Store) -> None:
+    def night(db: Connection) -> dict[str, tuple[str, str | None]]:
+        listen(db)
+        told(db, event(1), EVENING)
+        told(db, event(2), EVENING)
+        stands = event(1, version=2, status="merged", merged_into="E2")
+        db.execute(threads.events.update().where(threads.events.c.id == stands.id).values(event=stands.model_dump_json()))
+        release(db, MORNING, NAMES)
+        return put_off(db)
+
+    assert await store.run(night) == {"E1.1": ("dropped", "taken_back"), "E2.1": ("told", None)}
+
+
 async def test_what_was_merged_into_another_or_matches_no_more_is_dropped_with_the_reason(store: Store) -> None:
     def night(db: Connection) -> dict[str, tuple[str, str | None]]:
         listen(db, when={"imposers": "US"})

@@ -104,15 +104,26 @@ class EmailChannel:
             return Retry(Reason.STORE)  # nobody knows whether the reader still wants it
 
     async def _post_one(self, message: Message) -> Outcome:
-        mail = compose(message, self._head, now=self._clock.now())
+        return await self._submit(compose(message, self._head, now=self._clock.now()), message.address, message.id)
+
+    async def post_plain(self, *, address: str, name: str, subject: str, text: str) -> Outcome:
+        """Posts a mail that is no alert, such as one about the reader's own destinations. `name` makes its Message-ID."""
+        try:
+            if await self._suppression.why(address) is not None:
+                return Final(Reason.SUPPRESSED, disable=True)
+        except Unavailable:
+            return Retry(Reason.STORE)
+        return await self._submit(compose_plain(self._head, to=address, name=name, subject=subject, text=text, now=self._clock.now()), address, name)
+
+    async def _submit(self, mail: bytes, address: str, name: str) -> Outcome:
         try:
             async with asyncio.timeout(self.deadline.total_seconds()):
-                outcome = await self._post.submit(mail, sender=_mailbox(self._head.sender), recipient=message.address, name=message.id)
+                outcome = await self._post.submit(mail, sender=_mailbox(self._head.sender), recipient=address, name=name)
         except TimeoutError:
             return Retry(Reason.DEADLINE, maybe_sent=True)
         if isinstance(outcome, Final) and outcome.reason is Reason.SMTP_NO_MAILBOX:
             with suppress(Unavailable):  # the destination is switched off either way
-                await self._suppression.add(message.address, outcome.reason)
+                await self._suppression.add(address, outcome.reason)
         return outcome
 
     async def close(self) -> None:
@@ -142,6 +153,19 @@ def compose(message: Message, head: Letterhead, *, now: datetime) -> bytes:
     mail["Content-Language"] = message.language
     subject = one_line(message.subject)
     return _subject(f"[{one_line(head.banner)}] {subject}" if head.banner else subject) + _list_headers(head, leave) + mail.as_bytes(policy=_POLICY)
+
+
+def compose_plain(head: Letterhead, *, to: str, name: str, subject: str, text: str, now: datetime) -> bytes:
+    """A mail of text alone, which belongs to no event."""
+    mail = _part(f"[{head.banner}]\n\n{harmless(text)}" if head.banner else harmless(text), "plain")
+    mail["From"] = formataddr(parseaddr(head.sender))
+    mail["To"] = to
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = f"<{name}@{head.domain}>"
+    for header, value in _FROM_A_MACHINE:
+        mail[header] = value
+    line = one_line(subject)
+    return _subject(f"[{one_line(head.banner)}] {line}" if head.banner else line) + mail.as_bytes(policy=_POLICY)
 
 
 def _part(text: str, subtype: str) -> MIMEText:

@@ -95,3 +95,82 @@ def test_an_event_that_is_not_there_is_a_sentence() -> None:
 def test_migrating_says_what_it_did() -> None:
     assert called("migrate") == (0, f"the store is now at revision {migrate.head()}\n")
     assert called("migrate") == (0, f"the store is already at revision {migrate.head()}\n")
+
+
+def test_without_a_file_the_history_that_comes_with_the_program_is_imported() -> None:
+    assert called("events", "import") == (0, "171 measures imported, 0 known already\n")
+    assert json.loads(called("events", "import", "--json")[1]) == {"added": 0, "known": 171, "problems": []}
+
+
+def test_what_the_calendar_will_tell_is_listed(file: Path) -> None:
+    file.write_text(json.dumps(BAN | {"effective": "2999-01-02"}))
+    assert called("events", "calendar") == (0, "no dates ahead\n")
+    called("events", "import", file)
+
+    ahead = [json.loads(line) for line in called("events", "calendar", "--json")[1].splitlines()]
+
+    assert [(one["kind"], one["slug"]) for one in ahead] == [("effective_reminder", "us-2026-h20-ban"), ("effective", "us-2026-h20-ban")]
+    assert "2999-01-02 05:00" in called("events", "calendar")[1]
+    assert "effective reminder  waiting" in called("events", "show", "us-2026-h20-ban")[1]
+
+
+def test_an_event_is_corrected_and_retracted_with_a_reason_that_is_written_down(file: Path) -> None:
+    called("events", "import", file)
+
+    _, corrected = called(
+        "events", "correct", "us-2026-h20-ban", "--set", "severity=5", "--set", "companies=NVIDIA:seller", "--reason", "a flagship", "--by", "ana"
+    )
+    _, retracted = called("events", "retract", "us-2026-h20-ban", "--reason", "no such rule", "--by", "ana", "--json")
+
+    assert corrected == "corrected: us-2026-h20-ban version 2; nobody was told\n"
+    done = json.loads(retracted)
+    assert (done["status"], done["version"], done["operator"], done["reason"], done["corrects"]) == ("retracted", 3, "ana", "no such rule", 0)
+    thread = json.loads(called("events", "show", "us-2026-h20-ban", "--json")[1])
+    assert [(each["operator"], each["verb"], each["reason"]) for each in thread["interventions"]] == [
+        ("ana", "correct", "a flagship"),
+        ("ana", "retract", "no such rule"),
+    ]
+    assert [each["changes"] for each in thread["versions"]] == [["opened"], ["corrected"], ["withdrawn"]]
+    assert "retract by ana: no such rule" in called("events", "show", "us-2026-h20-ban")[1]
+
+
+def test_who_acts_is_the_user_of_the_system_unless_said_otherwise(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called("events", "import", file)
+    monkeypatch.setenv("LOGNAME", "kim")
+
+    assert json.loads(called("events", "retract", "us-2026-h20-ban", "--reason", "wrong", "--json")[1])["operator"] == "kim"
+
+
+def test_two_events_are_merged(file: Path) -> None:
+    called("events", "import", file)
+
+    code, said = called("events", "merge", "us-2026-h20-lift", "us-2026-h20-ban", "--reason", "the same")
+
+    assert (code, said.startswith("merged: us-2026-h20-lift version 2, into us-2026-h20-ban ")) == (0, True)
+    assert said.endswith("; nobody is told\n")
+
+
+def test_known_history_cannot_be_split(file: Path) -> None:
+    called("events", "import", file)
+    called("events", "merge", "us-2026-h20-lift", "us-2026-h20-ban", "--reason", "the same")
+
+    with pytest.raises(Rejected, match="nothing has judged it"):
+        called("events", "split", "us-2026-h20-ban", "known:us-2026-h20-lift", "--reason", "two acts")
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("colour=red", "sets nothing; expected FACT=VALUE with one of action"),
+        ("stage", "sets nothing"),
+        ("stage=soon", "'soon' is no stage; expected one of rumour"),
+        ("severity=9", "'9' is no severity"),
+        ("expires=soon", "'soon' is no date for expires"),
+        ("companies=NVIDIA:boss", "'boss' is no role"),
+    ],
+)
+def test_a_fact_that_cannot_be_is_a_sentence(file: Path, written: str, problem: str) -> None:
+    called("events", "import", file)
+
+    with pytest.raises(Rejected, match=problem):
+        called("events", "correct", "us-2026-h20-ban", "--set", written, "--reason", "x")

@@ -278,3 +278,16 @@ def test_a_digest_keeps_hostile_words_on_their_line() -> None:
     assert not {"\r", "\x1b", "\u202e"} & set(told.text + told.subject)
     assert "\nBcc" not in told.text
     assert "a\nb" not in told.text
+
+
+def test_what_the_calendar_tells_says_that_nobody_has_read_a_notice_also_to_who_hears_of_it_first():
+    for kind in ("new", "reversal", "reminder"):
+        told = rendered(make.event(changes=("opened", "by_calendar")), kind=kind)
+        assert told.text.splitlines().count("By calendar; no notice read") == 1
+    assert rendered(make.event(changes=("reminder", "by_calendar")), kind="reminder").subject.startswith("REMINDER: ")
+
+
+def test_a_correction_gives_the_reason_of_who_made_it_on_one_line():
+    told = rendered(make.event(changes=("withdrawn",), note="The outlet\ntook it back"), kind="withdrawal")
+
+    assert "“The outlet took it back”" in told.text

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("slug", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("merged_into", sa.Text(), nullable=True, comment="the event that this one was merged into"),
         sa.Column("event", sa.Text(), nullable=False, comment="the newest PolicyEvent as JSON"),
         sa.Column("first_at", Instant(), nullable=False, comment="start of the time its sources tell it in"),
         sa.Column("last_at", Instant(), nullable=False, comment="end of that time, or the last date it names"),
@@ -42,8 +43,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     op.create_index(op.f("ix_events_last_at"), "events", ["last_at"], unique=False)
+    op.create_index(op.f("ix_events_merged_into"), "events", ["merged_into"], unique=False)
     op.create_index(op.f("ix_events_slug"), "events", ["slug"], unique=False)
     op.create_index(op.f("ix_events_updated_at"), "events", ["updated_at"], unique=False)
+    op.create_table(
+        "interventions",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("verb", sa.Text(), nullable=False, comment="one of retract, correct, merge, split, import"),
+        sa.Column("event_id", sa.Text(), nullable=True, comment="null for an import, which is about many"),
+        sa.Column("other_id", sa.Text(), nullable=True, comment="the event that it was merged into, or that was split off"),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False, comment="the particulars as a JSON object"),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_interventions")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_interventions_event_id"), "interventions", ["event_id"], unique=False)
+    op.create_index(op.f("ix_interventions_other_id"), "interventions", ["other_id"], unique=False)
     op.create_table(
         "leases",
         sa.Column("name", sa.Text(), nullable=False),
@@ -112,7 +129,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False, comment="event id and version"),
         sa.Column("event_id", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="new, update, reversal, correction or withdrawal"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="new, update, reversal, correction, withdrawal or reminder"),
         sa.Column("rank", sa.Integer(), nullable=False, comment="1 to 5, taxonomy 5.3"),
         sa.Column("fresh", sa.Boolean(), nullable=False, comment="false: shown, never pushed"),
         sa.Column("event", sa.Text(), nullable=False, comment="the PolicyEvent as told"),
@@ -137,6 +154,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("last_sequence", sa.BigInteger(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False, comment="failed attempts since the last success"),
+        sa.Column("failing_since", Instant(), nullable=True, comment="the first failure after the last success"),
         sa.Column("paused_until", Instant(), nullable=True, comment="the breaker is open until then"),
         sa.Column("times", sa.Text(), nullable=False, comment="quiet hours, daily cap and digest times as JSON"),
         sa.Column("created_at", Instant(), nullable=False),
@@ -195,6 +213,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "id", name=op.f("pk_subscriptions")),
     )
     op.create_table(
+        "timers",
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, comment="effective, lapse, effective_reminder or lapse_reminder"),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False, comment="waiting, done or dropped"),
+        sa.Column("why", sa.Text(), nullable=True, comment="of what ended without being told"),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_timers_event_id")),
+        sa.PrimaryKeyConstraint("event_id", "kind", "due_at", name=op.f("pk_timers")),
+    )
+    op.create_index("ix_timers_due", "timers", ["state", "due_at"], unique=False)
+    op.create_table(
         "deliveries",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -202,7 +232,7 @@ def upgrade() -> None:
         sa.Column("alert_id", sa.Text(), nullable=False, comment="of a digest: its leading one"),
         sa.Column("event_id", sa.Text(), nullable=False, comment="of a digest: its own id"),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert: new, update, reversal, correction or withdrawal; or digest"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="of the alert: new, update, reversal, correction, withdrawal or reminder; or digest"),
         sa.Column("reasons", sa.Text(), nullable=False, comment="a JSON list of sentences: which subscriptions matched, and why"),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False, comment="one of pending, sending, sent, failed, superseded, withheld"),
@@ -237,6 +267,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", "item_id", name=op.f("pk_held_keys")),
     )
     op.create_index(op.f("ix_held_keys_item_id"), "held_keys", ["item_id"], unique=False)
+    op.create_table(
+        "notices",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("destination_id", sa.Text(), nullable=False, comment="what it is about"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="one of failing, ending, disabled"),
+        sa.Column("reason", sa.Text(), nullable=False, comment="of the failure, such as gone"),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False, comment="waiting, sending, sent, failed or dropped"),
+        sa.Column("why", sa.Text(), nullable=True, comment="the reason of the last attempt, or of the end"),
+        sa.Column("mailed_to", sa.Text(), nullable=True, comment="the destination whose mailbox got it"),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["account_id", "destination_id"], ["destinations.account_id", "destinations.id"], name="fk_notices_destinations"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
+    )
+    op.create_index("ix_notices_account", "notices", ["account_id", "at"], unique=False)
+    op.create_index("ix_notices_due", "notices", ["state", "due_at"], unique=False)
     op.create_table(
         "subscription_destinations",
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -298,6 +347,9 @@ def downgrade() -> None:
     op.drop_index("ix_waiting_alerts_digest", table_name="waiting_alerts")
     op.drop_table("waiting_alerts")
     op.drop_table("subscription_destinations")
+    op.drop_index("ix_notices_due", table_name="notices")
+    op.drop_index("ix_notices_account", table_name="notices")
+    op.drop_table("notices")
     op.drop_index(op.f("ix_held_keys_item_id"), table_name="held_keys")
     op.drop_table("held_keys")
     op.drop_index("ix_deliveries_sequence", table_name="deliveries")
@@ -305,6 +357,8 @@ def downgrade() -> None:
     op.drop_index("ix_deliveries_event", table_name="deliveries")
     op.drop_index("ix_deliveries_due", table_name="deliveries")
     op.drop_table("deliveries")
+    op.drop_index("ix_timers_due", table_name="timers")
+    op.drop_table("timers")
     op.drop_table("subscriptions")
     op.drop_index(op.f("ix_held_until"), table_name="held")
     op.drop_table("held")
@@ -326,8 +380,12 @@ def downgrade() -> None:
     op.drop_table("seen_items")
     op.drop_table("outbox")
     op.drop_table("leases")
+    op.drop_index(op.f("ix_interventions_other_id"), table_name="interventions")
+    op.drop_index(op.f("ix_interventions_event_id"), table_name="interventions")
+    op.drop_table("interventions")
     op.drop_index(op.f("ix_events_updated_at"), table_name="events")
     op.drop_index(op.f("ix_events_slug"), table_name="events")
+    op.drop_index(op.f("ix_events_merged_into"), table_name="events")
     op.drop_index(op.f("ix_events_last_at"), table_name="events")
     op.drop_table("events")
     op.drop_table("brakes")

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.notifier.channels.email import Letterhead, compose
+from services.notifier.channels.email import Letterhead, compose, compose_plain
 from services.notifier.channels.outcome import Message
 from tests import make
 
@@ -46,3 +46,15 @@ def test_a_subject_in_any_script_arrives_word_by_word(words: list[str]) -> None:
 @given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), max_size=3000))
 def test_a_text_of_any_length_and_script_arrives(text: str) -> None:
     assert composed("s", text).get_body(("plain",)).get_content().rstrip("\r\n") == text
+
+
+def test_a_mail_about_a_destination_is_text_from_a_machine_and_stands_alone() -> None:
+    head = Letterhead("Chipwire <alerts@example.com>", "example.com", banner="STAGING")
+
+    raw = compose_plain(head, to="ana@example.com", name="ntc_1", subject="chipwire: delivery\nto hook fails", text="It fails.\n", now=make.NOW)
+    mail = message_from_bytes(raw, policy=policy.default)
+
+    assert (mail["Message-ID"], mail["To"], mail["Auto-Submitted"]) == ("<ntc_1@example.com>", "ana@example.com", "auto-generated")
+    assert mail["Subject"] == "[STAGING] chipwire: delivery to hook fails"
+    assert mail["References"] is None
+    assert mail.get_content().splitlines() == ["[STAGING]", "", "It fails."]
