@@ -282,6 +282,19 @@ async def test_a_webhook_is_verified_by_the_standard_library_of_receivers(tools:
         Webhook(SECRET).verify(call.body.replace(b"H20", b"H21"), call.headers)
 
 
+async def test_a_webhook_carries_the_headers_of_its_destination_and_they_never_replace_ours(tools: Tools, receiver: hook.Hook) -> None:
+    sent = message(
+        address=receiver.url, secret=SECRET, headers={"authorization": "Bearer hidden", "x-team": "chips", "webhook-id": "forged", "chipwire-epoch": "9"}
+    )
+
+    await CHANNELS["webhook"](tools).send(sent)
+
+    (call,) = receiver.calls
+    assert (call.headers["authorization"], call.headers["x-team"]) == ("Bearer hidden", "chips")
+    assert (call.id, call.headers["chipwire-epoch"]) == ("msg_a1b2c3", "1")
+    assert "hidden" not in repr(sent)
+
+
 async def test_a_repeated_webhook_has_the_same_id_and_the_same_bytes(tools: Tools, receiver: hook.Hook) -> None:
     receiver.answer = hook.status(500)
     await post(tools, receiver)
