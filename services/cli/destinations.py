@@ -102,7 +102,7 @@ def verify(destination: Annotated[str, typer.Argument(metavar="ACCOUNT/ID", help
     _, notifier = settings_of()
 
     async def ask(address: str, secret: str, headers: Mapping[str, str]) -> str | None:
-        async with HttpClient(allow=runtime.allowed) as http:
+        async with HttpClient(allow=runtime.allowed, proxy=runtime.egress) as http:
             return await challenge(http, clock, address=address, secret=secret, headers=headers, deadline=notifier.webhook_deadline)
 
     with opened_store(runtime) as store:
