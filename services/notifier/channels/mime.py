@@ -39,7 +39,8 @@ def _header(name: str, value: str) -> str:
 
 
 def _folded(line: str) -> str:
-    left, lines = line, list[str]()
+    lines: list[str] = []
+    left = line
     while len(left) > _WIDTH and (end := left.rfind(" ", left.find(":") + 2 if not lines else 1, _WIDTH)) > 0:
         lines.append(left[:end])
         left = left[end:]
