@@ -5,6 +5,7 @@ It runs on numpy alone, on one item at a time. Rows of words and layers that wer
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,9 @@ class Encoder:
     @classmethod
     def load(cls, path: Path) -> Encoder | None:
         """The encoder, or None where numpy is not installed."""
+        os.environ.setdefault(
+            "OPENBLAS_NUM_THREADS", "1"
+        )  # matrices this small gain nothing from a second thread, which spins: ten times the time on busy cores
         try:
             import numpy as np
         except ModuleNotFoundError:
