@@ -5,7 +5,6 @@ It runs on numpy alone, on one item at a time. Rows of words and layers that wer
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,14 +35,13 @@ class Encoder:
 
     @classmethod
     def load(cls, path: Path) -> Encoder | None:
-        """The encoder, or None where numpy is not installed."""
-        os.environ.setdefault(
-            "OPENBLAS_NUM_THREADS", "1"
-        )  # matrices this small gain nothing from a second thread, which spins: ten times the time on busy cores
+        """The encoder, or None where the extra `embeddings` is not installed."""
         try:
             import numpy as np
+            from threadpoolctl import threadpool_limits
         except ModuleNotFoundError:
             return None
+        threadpool_limits(1, user_api="blas")  # its matrices are small: threads gain nothing, and waiting for each other on a busy machine they cost thirtyfold
         with np.load(path) as stored:
             arrays = {name: stored[name] for name in stored.files}
         pieces = Pieces(arrays.pop("pieces").tobytes().decode().split("\n"), arrays.pop("scores"))

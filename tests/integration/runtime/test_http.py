@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runtime.errors import Rejected, Unavailable
@@ -543,7 +543,6 @@ async def test_one_blocked_request_does_not_colour_the_next(client):
     assert [blocked.reason, dropped.reason] == [Reason.BLOCKED_ADDRESS, Reason.DROPPED]
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 async def test_no_text_given_as_url_does_more_than_fail(text):
     async with HttpClient(resolver=Names(), tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
