@@ -165,7 +165,7 @@ class _Process:
         shared: dict[str, Any] = {
             "clock": self._clock,
             "registry": self._registry,
-            "http": await self._stack.enter_async_context(HttpClient(allow=self._settings.allowed)),
+            "http": await self._stack.enter_async_context(HttpClient(allow=self._settings.allowed, proxy=self._settings.egress)),
             "config": ConfigDir(self._settings.config, cache=self._settings.data_dir / "cache"),
         }
         for _, part, own in chosen:

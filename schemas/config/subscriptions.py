@@ -17,6 +17,7 @@ lets everything through. A value alone means `eq`, a list means `any`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
@@ -144,12 +145,74 @@ def _problem(name: str, value: Value) -> str | None:
     return None
 
 
+class HeaderValue(Config):
+    """The value of a header: a text alone, or where it is kept. What lets somebody in is named, never written."""
+
+    value: str | None = Field(default=None, description="The value itself, where it is no secret; a text alone means the same.")
+    secret_file: str | None = Field(default=None, description="A file that holds the value; relative to this file.")
+    env: str | None = Field(default=None, description="A variable of the environment that holds the value.")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """With the shorthand that `_from_shorthand` reads: a text alone."""
+        return {"anyOf": [handler(core_schema), {"type": ["string", "integer"]}]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_shorthand(cls, written: Any) -> Any:
+        return {"value": str(written)} if isinstance(written, str | int) and not isinstance(written, bool) else written
+
+    @model_validator(mode="after")
+    def _one_value(self) -> Self:
+        if [self.value, self.secret_file, self.env].count(None) != 2:
+            raise ValueError("a header has one value; expected a text, or either secret_file or env")
+        return self
+
+
+OWN_HEADERS = frozenset(
+    ("accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type", "date", "expect", "host", "http2-settings", "keep-alive",
+     "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "via")
+)  # fmt: skip
+"""Headers that are the transport's own: what the body is, where it goes, and what ends at the next hop (RFC 9110, 7.6.1)."""
+
+OWN_PREFIXES = ("webhook-", "chipwire-", "proxy-", "sec-")
+"""What headers begin with that say who signed, in which order, or how a proxy is passed."""
+
+SECRET_HEADERS = ("authorization", "cookie")
+"""Headers that always let somebody in."""
+
+MOST_HEADERS = 20
+
+
+def _header_name(name: str) -> str:
+    """The name in lower case. Raises ValueError when it is none, or not ours to give."""
+    lower = name.lower()
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9a-z-]{1,100}", lower):
+        raise ValueError("no name of a header; expected letters, digits and hyphens, such as X-Team")
+    if lower in OWN_HEADERS or lower.startswith(OWN_PREFIXES):
+        raise ValueError(f"{name} is set by us or by the connection; expected a header of your own, such as Authorization or X-Team")
+    return lower
+
+
 class WebhookTarget(Config):
     """An HTTPS endpoint. Its secret is named, never written: a file, or a variable of the environment."""
 
     url: str = Field(pattern=r"^https?://[^\s]+$", max_length=2000)
     secret_file: str | None = Field(default=None, description="A file that holds the secret; relative to this file.")
     env: str | None = Field(default=None, description="A variable of the environment that holds the secret.")
+    headers: dict[str, HeaderValue] = Field(
+        default={}, max_length=MOST_HEADERS, description="Headers of your own that every request carries, such as Authorization."
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _may_be_sent(cls, headers: dict[str, HeaderValue]) -> dict[str, HeaderValue]:
+        lower = {_header_name(name): value for name, value in headers.items()}
+        if len(lower) < len(headers):
+            raise ValueError("a header is written twice; upper and lower case are the same")
+        if written := [name for name in SECRET_HEADERS if name in lower and lower[name].value is not None]:
+            raise ValueError(f"the value of {written[0]} is a secret; expected secret_file or env that says where it is kept")
+        return lower
 
     @model_validator(mode="after")
     def _one_secret(self) -> Self:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from services.store.erasure import Erased
@@ -100,16 +101,16 @@ def verify(destination: Annotated[str, typer.Argument(metavar="ACCOUNT/ID", help
     key, runtime, clock = key_of(destination), runtime_settings(), SystemClock()
     _, notifier = settings_of()
 
-    async def ask(address: str, secret: str) -> str | None:
-        async with HttpClient(allow=runtime.allowed) as http:
-            return await challenge(http, clock, address=address, secret=secret, deadline=notifier.webhook_deadline)
+    async def ask(address: str, secret: str, headers: Mapping[str, str]) -> str | None:
+        async with HttpClient(allow=runtime.allowed, proxy=runtime.egress) as http:
+            return await challenge(http, clock, address=address, secret=secret, headers=headers, deadline=notifier.webhook_deadline)
 
     with opened_store(runtime) as store:
         cipher = subscriptions.open_keys(notifier, store)
-        found = store.read_sync(lambda db: accounts.address_of(db, key, cipher))
-        if found is None or found[1] is None:
+        found = store.read_sync(lambda db: accounts.opened(db, key, cipher))
+        if found is None or found.secret is None:
             raise Rejected(f"there is no webhook {destination!r}; `chipwire subscriptions list` shows what there is")
-        problem = wait_for(ask(found[0], found[1]))
+        problem = wait_for(ask(found.address, found.secret, found.headers))
         store.run_sync(lambda db: accounts.set_verified(db, key, clock.now(), verified=problem is None))
     if problem is not None:
         raise Rejected(f"{destination} is not verified and takes no alerts: {problem}")

@@ -44,7 +44,7 @@ class Fetched:
 
 async def fetch(source: Source, state: SourceState, http: HttpClient, limits: Limits, now: datetime) -> Fetched | None:
     """The page, or None if it was not modified. Raises Unavailable (try later), Rejected (the server refuses us) or Malformed (an answer that makes no sense)."""
-    if urlsplit(source.url).scheme == "file":
+    if source.url[:5].lower() == "file:":
         return await asyncio.to_thread(_read_file, source, state, limits)
     asked = _validators(source, state)
     headers = {"User-Agent": limits.user_agent, "Accept": _ACCEPT, **asked}

@@ -13,6 +13,7 @@ from schemas.events.event import PolicyEvent
 from services.notifier.channels.outcome import Final, Message, Outcome, Reason, Sent
 from services.notifier.recent import Recent
 from services.notifier.schedule import retry_in
+from services.store.accounts import headers_of
 from services.store.journal import Result
 from services.store.queue import Claimed
 from services.store.secrets import Cipher
@@ -43,7 +44,7 @@ class Messages:
         self._opened: Recent[bytes, str] = Recent(_OPENED)
 
     def of(self, claimed: Claimed) -> Message:
-        """The delivery in words, with its address. Raises Rejected when no key opens the address or the secret."""
+        """The delivery in words, with its address. Raises Rejected when no key opens the address, the secret or the headers."""
         words = self._render(claimed)
         return Message(
             id=claimed.id,
@@ -51,6 +52,7 @@ class Messages:
             destination_id=claimed.destination.id,
             address=self._open(claimed.address),
             secret=None if claimed.secret is None else self._open(claimed.secret),
+            headers={} if claimed.headers is None else headers_of(self._open(claimed.headers)),
             alert_id=claimed.alert_id,
             kind=claimed.kind,
             event=claimed.event,

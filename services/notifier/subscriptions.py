@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -27,6 +28,9 @@ from services.store.secrets import Cipher, open_cipher, open_lasting_key
 
 SECRET_BYTES = range(24, 65)
 """What Standard Webhooks asks of a secret."""
+
+_FIELD = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,3998}[\x21-\x7e])?")
+"""The value of a header."""
 
 _Told = Callable[..., str]
 
@@ -145,7 +149,8 @@ class _Reader:
 
     def _destination(self, loc: tuple[str | int, ...], written: Destination) -> WantedDestination:
         if written.webhook is not None:
-            return WantedDestination(written.id, "webhook", written.webhook.url, self._secret((*loc, "webhook"), written.webhook), written.times)
+            place, webhook = (*loc, "webhook"), written.webhook
+            return WantedDestination(written.id, "webhook", webhook.url, self._secret(place, webhook), written.times, self._headers(place, webhook))
         if written.kind in CHATS:
             return WantedDestination(written.id, written.kind, self._chat((*loc, written.kind), getattr(written, written.kind)), times=written.times)
         if written.file is not None:
@@ -160,6 +165,19 @@ class _Reader:
         elif not _is_secret(found):
             self.problems.append(f"{place} holds no secret; expected whsec_ and base64 of 24 to 64 random bytes")
         return found or ""
+
+    def _headers(self, loc: tuple[str | int, ...], webhook: WebhookTarget) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for name, written in webhook.headers.items():
+            found = written.value
+            place = f"{self._where(*loc, 'headers')}: the value of {name}"
+            if found is None:
+                _, where, found = self._looked_up(written.env, "secret_file", written.secret_file)
+                place = f"{place}, {where},"
+            if found is None or not _FIELD.fullmatch(found):
+                self.problems.append(f"{place} is not there or cannot be sent; expected up to 4,000 printable ASCII characters on one line")
+            values[name] = found or ""
+        return values
 
     def _chat(self, loc: tuple[str | int, ...], chat: ChatTarget) -> str:
         key, name, found = self._looked_up(chat.env, "url_file", chat.url_file)

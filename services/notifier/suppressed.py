@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from services.notifier.together import Together
 from services.runtime.clock import Clock
 from services.store import suppression
 from services.store.engine import Store
@@ -14,11 +17,14 @@ class Suppressed:
         self._store = store
         self._key = key
         self._clock = clock
+        self._reasons: Together[str, str] = Together(self._find)
 
     async def why(self, address: str) -> str | None:
         """Why an address is among them; None when it is not."""
-        digest = suppression.digest_of(address, self._key)
-        return await self._store.read(lambda db: suppression.why_suppressed(db, digest))
+        return await self._reasons.ask(suppression.digest_of(address, self._key))
+
+    async def _find(self, digests: Collection[str]) -> dict[str, str]:
+        return await self._store.read(lambda db: suppression.why_suppressed(db, digests))
 
     async def add(self, address: str, why: str) -> None:
         """From now on the address is never sent to again. Repeating it changes nothing."""

@@ -3,7 +3,7 @@
     request -> URL and headers checked -> transport: pool, address guard at the socket -> head -> body, bounded -> Response
 
 This is what callers hold and see; `http_transport.py` does it. One deadline covers the whole attempt, because timeouts per operation never catch
-a trickle. There is no cookie jar, no proxy from the environment, no retry: whoever calls knows what may be repeated.
+a trickle. There is no cookie jar, no proxy but the one that is given, no retry: whoever calls knows what may be repeated.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
 
     from services.runtime.http_transport import Transport
+    from services.runtime.proxy import Proxy
 
 Sent = Literal["never", "maybe"]
 """Whether the server may have seen the request. "never" is said only where no connection was had."""
@@ -99,12 +100,14 @@ class Options:
     connections: int
     tls: ssl.SSLContext | None
     resolver: AbstractResolver | None
+    proxy: Proxy | None
 
 
 class HttpClient:
     """Requests over a shared pool of guarded connections. Open with `async with`.
 
-    `allow` opens networks that the address guard denies; `resolver` and `tls` are for tests and for private certificate authorities.
+    `allow` opens networks that the address guard denies; `resolver` and `tls` are for tests and for private certificate authorities. With a `proxy`
+    everything goes through tunnels of its making, to addresses that were resolved and checked here.
     The transport and its libraries are loaded at the first request, in a thread: a third of a second that starting need not wait for, and a
     process that asks nobody never spends.
     """
@@ -118,8 +121,9 @@ class HttpClient:
         connections: int = 200,
         tls: ssl.SSLContext | None = None,
         resolver: AbstractResolver | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
-        self._options = Options(user_agent, tuple(allow), connect_timeout, connections, tls, resolver)
+        self._options = Options(user_agent, tuple(allow), connect_timeout, connections, tls, resolver, proxy)
         self._open = False
         self._transport: Transport | None = None
         self._loading = asyncio.Lock()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +24,8 @@ from services.runtime.addresses import why_denied
 from services.runtime.errors import Malformed, Rejected
 from services.runtime.http import HttpFailure, Options, Reason, Response
 from services.runtime.inflate import ACCEPTED, Inflater
+from services.runtime.proxy import Proxy
+from services.runtime.tunnel import NoTunnel, tunnel
 from services.runtime.unseen import unseen
 
 with unseen("pygments"):  # for a command line that we never show
@@ -84,6 +86,8 @@ class Transport:
         self._headers = {"user-agent": options.user_agent, "accept": "*/*"}
         self._allow = options.allow
         connector = _GuardedConnector(
+            check=self._check,
+            proxy=options.proxy,
             limit=options.connections,
             ssl=options.tls or True,  # True: the verifying context that aiohttp has made already
             resolver=options.resolver,
@@ -175,15 +179,39 @@ class Transport:
     def _guarded_socket(self, addr_info: aiohttp.AddrInfoType) -> socket.socket:
         """A socket for this very address. aiohttp calls it for every address it is about to connect to."""
         family, kind, protocol, _, sockaddr = addr_info
-        why = why_denied(str(sockaddr[0]), self._allow)
+        self._check(str(sockaddr[0]))
+        return socket.socket(family, kind, protocol)
+
+    def _check(self, address: str) -> None:
+        """Raises OSError, and notes why, when the guard denies the address."""
+        why = why_denied(address, self._allow)
         if why is not None:
             _exchange.get().blocked = why
             raise OSError(f"{why} address")
-        return socket.socket(family, kind, protocol)
 
 
 class _GuardedConnector(aiohttp.TCPConnector):
-    """Notes when a request has got its connection: from then on nobody may claim that it was never sent."""
+    """Notes when a request has got its connection: from then on nobody may claim that it was never sent. Connects through the proxy where there is one."""
+
+    def __init__(self, *, check: Callable[[str], None], proxy: Proxy | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._check = check
+        self._proxy = proxy
+
+    async def _wrap_create_connection(self, *args: Any, addr_infos: list[Any], req: aiohttp.ClientRequest, **options: Any) -> Any:
+        """aiohttp's step from addresses to a connection: here a tunnel takes the place of a socket. Its own way through proxies hands them the name."""
+        if self._proxy is None:
+            return await super()._wrap_create_connection(*args, addr_infos=addr_infos, req=req, **options)
+        address, port = addr_infos[0][4][:2]  # after a failure aiohttp comes again with the others
+        try:
+            self._check(str(address))
+            async with asyncio.timeout(options["timeout"].sock_connect):
+                sock = await tunnel(self._proxy, str(address), port)
+        except TimeoutError:
+            raise
+        except OSError as exc:
+            raise aiohttp.ClientConnectorError(req.connection_key, exc) from exc
+        return await self._wrap_existing_connection(*args, sock=sock, req=req, **options)
 
     async def connect(self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> Any:  # noqa: ASYNC109 aiohttp's signature
         connection = await super().connect(req, traces, timeout)
@@ -225,7 +253,8 @@ class _Translated:
         exchange = _exchange.get()
         if exchange.blocked and isinstance(exc, aiohttp.ClientConnectorError):
             raise exchange.failure(Reason.BLOCKED_ADDRESS, exchange.blocked) from exc
-        raise exchange.failure(next(reason for known, reason in _REASONS if isinstance(exc, known))) from exc
+        detail = str(exc.os_error) if isinstance(exc, aiohttp.ClientConnectorError) and isinstance(exc.os_error, NoTunnel) else ""
+        raise exchange.failure(next(reason for known, reason in _REASONS if isinstance(exc, known)), detail) from exc
 
 
 _TRANSLATED = _Translated()

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from schemas.config.duration import Duration, format_duration
 from services.runtime.errors import Misconfigured
+from services.runtime.proxy import Proxy, parse_proxy
 
 if TYPE_CHECKING:
     from services.runtime.worker import WorkerSettings
@@ -108,6 +109,22 @@ class RuntimeSettings(Settings):
     """Size of the embedded broker's file at which publishers wait for readers that are behind."""
     allow_networks: Words = ()
     """Networks that requests may go to although the address guard denies them, such as `10.1.0.0/16` for receivers of your own."""
+
+    proxy: SecretStr = SecretStr("")
+    """Egress proxy that every HTTP request goes through: `http://[user:password@]host:port`. `HTTPS_PROXY` and its like are not read."""
+
+    @property
+    def egress(self) -> Proxy | None:
+        """The proxy; None for none."""
+        written = self.proxy.get_secret_value()
+        return parse_proxy(written) if written else None
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_a_proxy(cls, written: SecretStr) -> SecretStr:
+        if written.get_secret_value():
+            parse_proxy(written.get_secret_value())
+        return written
 
     @property
     def store_url(self) -> str:

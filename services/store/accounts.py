@@ -1,12 +1,13 @@
 """Accounts, their destinations and subscriptions. Every row names its account, and so does every query made for one.
 
-A destination's address and secret are encrypted before they come here. What is no longer wanted is switched off, never deleted: deliveries point at it.
+A destination's address, secret and headers are encrypted before they are kept. What is no longer wanted is switched off, never deleted: deliveries point at it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -37,6 +38,7 @@ destinations = sa.Table(
     sa.Column("kind", sa.Text, nullable=False, comment="such as webhook or email"),
     sa.Column("address", sa.LargeBinary, nullable=False, comment="encrypted"),
     sa.Column("secret", sa.LargeBinary, nullable=True, comment="encrypted"),
+    sa.Column("headers", sa.LargeBinary, nullable=True, comment="of its own, a JSON object, encrypted; null for none"),
     sa.Column("verified", sa.Boolean, nullable=False, comment="its owner has shown that it is theirs, or an operator vouches for it"),
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("disabled", sa.Text, nullable=True, comment="why it was switched off for its own behaviour, such as gone; null while in order"),
@@ -90,16 +92,26 @@ class DestinationKey(NamedTuple):
 
 @dataclass(frozen=True)
 class WantedDestination:
-    """A destination as somebody wants it, its address and secret in clear: never logged, never stored so."""
+    """A destination as somebody wants it, its address, secret and headers in clear: never logged, never stored so."""
 
     id: str
     kind: str
     address: str
     secret: str | None = None
     times: Times = ANY_TIME
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"WantedDestination({self.id!r}, {self.kind!r})"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What is needed to send to a destination, in clear. Its repr shows nothing of it."""
+
+    address: str = field(repr=False)
+    secret: str | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -212,9 +224,10 @@ def _destination_values(wanted: WantedDestination, row: RowMapping | None, ciphe
         "kind": wanted.kind,
         "address": cipher.encrypt(wanted.address),
         "secret": None if wanted.secret is None else cipher.encrypt(wanted.secret),
+        "headers": None if (headers := headers_json(wanted.headers)) is None else cipher.encrypt(headers),
         "verified": True,  # whoever may write the file vouches for it
         "active": True,
-        "disabled": None,  # a new address or secret is a new beginning
+        "disabled": None,  # another address, secret or header is a new beginning
         "paused_until": None,
         "times": times_json(wanted.times),
     }
@@ -222,7 +235,8 @@ def _destination_values(wanted: WantedDestination, row: RowMapping | None, ciphe
         return sealed, "created"
     same_place = row["kind"] == wanted.kind and _hides(row["address"], wanted.address, cipher)
     kept = _opened(row["secret"], cipher)
-    if not same_place or (kept and newest(kept)) != wanted.secret:
+    same_headers = _hides(row["headers"], headers_json(wanted.headers), cipher)
+    if not same_place or not same_headers or (kept and newest(kept)) != wanted.secret:
         if same_place and kept and wanted.secret:  # the receiver may still know only the one before
             sealed["secret"] = cipher.encrypt(rotated(kept, wanted.secret, now=now))
         return sealed | {"failures": 0, "failing_since": None}, "updated"
@@ -230,9 +244,9 @@ def _destination_values(wanted: WantedDestination, row: RowMapping | None, ciphe
     return {"active": True, "times": sealed["times"]}, done
 
 
-def _hides(sealed: bytes, text: str, cipher: Cipher) -> bool:
+def _hides(sealed: bytes | None, text: str | None, cipher: Cipher) -> bool:
     """Whether that is the text. What no key opens any more is another: so applying the file again mends what a lost key has cost."""
-    return _opened(sealed, cipher) == text
+    return (sealed is None) == (text is None) and _opened(sealed, cipher) == text
 
 
 def _opened(sealed: bytes | None, cipher: Cipher) -> str | None:
@@ -254,11 +268,14 @@ def rotate(db: Connection, key: DestinationKey, secret: str, cipher: Cipher, *, 
     return True
 
 
-def address_of(db: Connection, key: DestinationKey, cipher: Cipher) -> tuple[str, str | None] | None:
-    """Address and secret of a destination in clear; None when there is no such destination. Raises Rejected."""
+def opened(db: Connection, key: DestinationKey, cipher: Cipher) -> Opened | None:
+    """A destination in clear; None when there is no such destination. Raises Rejected."""
     mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id)
-    row = db.execute(sa.select(destinations.c.address, destinations.c.secret).where(*mine)).first()
-    return None if row is None else (cipher.decrypt(row.address), None if row.secret is None else cipher.decrypt(row.secret))
+    row = db.execute(sa.select(destinations.c.address, destinations.c.secret, destinations.c.headers).where(*mine)).first()
+    if row is None:
+        return None
+    secret, headers = (None if sealed is None else cipher.decrypt(sealed) for sealed in (row.secret, row.headers))
+    return Opened(cipher.decrypt(row.address), secret, headers_of(headers))
 
 
 def set_verified(db: Connection, key: DestinationKey, now: datetime, *, verified: bool) -> None:
@@ -391,6 +408,17 @@ def disable(db: Connection, key: DestinationKey, why: str, now: datetime) -> boo
 def takes_alerts() -> sa.ColumnElement[bool]:
     """Whether a destination may be sent to at all."""
     return sa.and_(destinations.c.active, destinations.c.verified, destinations.c.disabled.is_(None))
+
+
+def headers_json(headers: Mapping[str, str]) -> str | None:
+    """Headers as they are encrypted; None for none."""
+    return json.dumps(dict(headers), sort_keys=True) if headers else None
+
+
+def headers_of(written: str | None) -> dict[str, str]:
+    """The headers that were kept."""
+    found: dict[str, str] = json.loads(written) if written else {}
+    return found
 
 
 def when_json(when: When) -> str:

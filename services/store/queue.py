@@ -33,13 +33,14 @@ from services.store.threads import alerts, events
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery in hand, with all that is needed to send it. Address and secret are still encrypted."""
+    """A delivery in hand, with all that is needed to send it. Address, secret and headers are still encrypted."""
 
     id: str
     destination: DestinationKey
     channel: str
     address: bytes
     secret: bytes | None
+    headers: bytes | None
     alert_id: str
     kind: str
     event: PolicyEvent
@@ -159,7 +160,7 @@ def _candidates(dialect: str, *, braked: bool) -> sa.Select[Any]:
     query = (
         sa.select(
             *(deliveries.c[name] for name in names),
-            *(destinations.c[name] for name in ("address", "secret", "failures")),
+            *(destinations.c[name] for name in ("address", "secret", "headers", "failures")),
             destinations.c.kind.label("channel"),
         )
         .join(destinations, sa.and_(destinations.c.account_id == deliveries.c.account_id, destinations.c.id == deliveries.c.destination_id))
@@ -282,6 +283,7 @@ def _claimed(row: Row[Any], numbers: tuple[int, int, int], told: _Told, digest: 
         channel=row.channel,
         address=row.address,
         secret=row.secret,
+        headers=row.headers,
         alert_id=row.alert_id,
         kind=row.kind,
         event=told.event,

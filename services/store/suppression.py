@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ def suppress(db: Connection, digest: str, why: str, now: datetime) -> None:
     db.execute(insert(db, suppressions).values(digest=digest, why=why, created_at=now).on_conflict_do_nothing(index_elements=["digest"]))
 
 
-def why_suppressed(db: Connection, digest: str) -> str | None:
-    """Why an address is suppressed; None when it is not."""
-    return db.execute(sa.select(suppressions.c.why).where(suppressions.c.digest == digest)).scalar_one_or_none()
+def why_suppressed(db: Connection, digests: Collection[str]) -> dict[str, str]:
+    """Those of these addresses that are suppressed, and why."""
+    found = db.execute(sa.select(suppressions.c.digest, suppressions.c.why).where(suppressions.c.digest.in_(digests)))
+    return {row.digest: row.why for row in found}

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from services.runtime import logs
-from tests.bench import brokers, classify, fairness, http_client, line, push, route, start, webhooks
+from tests.bench import brokers, classify, fairness, http_client, line, mails, push, route, start, webhooks
 from tests.bench.news import load
 from tests.bench.report import Row, table
 from tests.bench.setting import LeftOut, Measure, Setting
@@ -31,6 +31,7 @@ MEASURES: Mapping[str, Measure] = {
     "embedded": line.measure_embedded,
     "route": route.measure,
     "webhooks": webhooks.measure,
+    "mails": mails.measure,
     "fairness": fairness.measure,
     "client": http_client.measure,
     "kafka-broker": brokers.measure_kafka,

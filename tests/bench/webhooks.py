@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from ipaddress import ip_network
@@ -14,6 +14,7 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 
 from schemas.api.webhook import WebhookAlert
+from services.notifier.channels.outcome import Channel
 from services.notifier.channels.webhook import WebhookChannel
 from services.notifier.deliver import Deliverer
 from services.notifier.metrics import NotifierMetrics
@@ -24,6 +25,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.config_files import ConfigDir
 from services.runtime.http import HttpClient
 from services.store import migrate
+from services.store.accounts import WantedDestination
 from services.store.engine import Connection, Store
 from services.store.wake import Waker
 from tests import make
@@ -56,19 +58,19 @@ async def measure(setting: Setting) -> Sequence[Row]:
 async def _row(setting: Setting, name: str, urls: Sequence[str]) -> Row:
     count = setting.size(DELIVERIES)
     ours, raw = [], []
-    with elsewhere() as url, _log_to(setting.directory / "webhooks.log"):
+    with elsewhere() as url, log_to(setting.directory / "webhooks.log"):
         for database in urls:
             async with Store.open(database) as store:
                 migrate.upgrade(store, by_hand=True)
-                await store.run(lambda db: _fill(db, url, count))
-                ours.append(await _delivered(store, count))
+                await store.run(lambda db: fill(db, [hook(f"hook{number}", url) for number in range(DESTINATIONS)], count))
+                ours.append(await _sent(store, url, count))
             raw.append(await _posted(url, count))
     note = f"{count:,} deliveries to {DESTINATIONS} destinations, 64 at once; from the queue to the journal"
     return Row(f"webhooks signed and journaled, {name}", series(ours, "webhooks/s"), series(raw, "POST/s"), "raw aiohttp, same bytes", note=note)
 
 
 @contextmanager
-def _log_to(file: Path) -> Iterator[None]:
+def log_to(file: Path) -> Iterator[None]:
     """Lines of the log are part of the work, and go where they are in nobody's way."""
     with file.open("a") as sink:
         logs.configure(style="json", stream=sink)
@@ -76,28 +78,34 @@ def _log_to(file: Path) -> Iterator[None]:
         logs.configure(level="error")
 
 
-def _fill(db: Connection, url: str, count: int) -> None:
-    """So many deliveries, due at once."""
-    subscribe(db, account(*(hook(f"hook{number}", url) for number in range(DESTINATIONS))), now=CLOCK.now() - timedelta(days=1))
-    for number in range(count // DESTINATIONS):
+def fill(db: Connection, destinations: Sequence[WantedDestination], count: int) -> None:
+    """So many deliveries to these destinations, due at once."""
+    subscribe(db, account(*destinations), now=CLOCK.now() - timedelta(days=1))
+    for number in range(count // len(destinations)):
         raise_alert(db, make.event(id=f"E{number:05}"), now=CLOCK.now())
     fan_out_all(db, CLOCK.now())
 
 
-async def _delivered(store: Store, count: int) -> float:
-    """Webhooks a second, until every delivery has its end in the journal."""
-    settings, metrics, waker, stop = NotifierSettings(), Counting(CollectorRegistry()), Waker(store), asyncio.Event()
-    render = InWords(load_templates(ConfigDir()))
+async def _sent(store: Store, url: str, count: int) -> float:
+    """Webhooks a second. The client's libraries are loaded before, as the raw client's are."""
+    settings = NotifierSettings()
     async with HttpClient(allow=LOOPBACK) as http:
-        channels = {"webhook": WebhookChannel(http, CLOCK, settings.webhook_deadline)}
-        deliverer = Deliverer(store, CIPHER, channels, render, settings=settings, waker=waker, clock=CLOCK, metrics=metrics)
-        began = time.perf_counter()
-        task = asyncio.create_task(deliverer.run(stop), name="bench.deliver")
-        while metrics.told < count:  # noqa: ASYNC110 a counter tells nobody
-            await asyncio.sleep(0.02)
-        seconds = time.perf_counter() - began
-        stop.set()
-        await task
+        await http.request("POST", url, content=b"{}", deadline=settings.webhook_deadline, max_body=100)
+        return await delivered(store, count, {"webhook": WebhookChannel(http, CLOCK, settings.webhook_deadline)}, settings)
+
+
+async def delivered(store: Store, count: int, channels: Mapping[str, Channel], settings: NotifierSettings) -> float:
+    """Deliveries a second, until every one has its end in the journal."""
+    metrics, waker, stop = Counting(CollectorRegistry()), Waker(store), asyncio.Event()
+    render = InWords(load_templates(ConfigDir()))
+    deliverer = Deliverer(store, CIPHER, channels, render, settings=settings, waker=waker, clock=CLOCK, metrics=metrics)
+    began = time.perf_counter()
+    task = asyncio.create_task(deliverer.run(stop), name="bench.deliver")
+    while metrics.told < count:  # noqa: ASYNC110 a counter tells nobody
+        await asyncio.sleep(0.02)
+    seconds = time.perf_counter() - began
+    stop.set()
+    await task
     if left := await store.read(in_hand):
         raise RuntimeError(f"{left} deliveries are not done")
     return count / seconds

@@ -8,7 +8,7 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from functools import partial
 from ipaddress import ip_network
@@ -25,6 +25,7 @@ from services.notifier.channels.body import body_of
 from services.notifier.channels.email import Letterhead, compose
 from services.notifier.channels.outcome import Channel, Final, Message, Outcome, Reason, Retry, Sent
 from services.notifier.channels.tools import Tools
+from services.notifier.channels.webhook import signed_headers
 from services.notifier.leaving import Leaving
 from services.notifier.settings import NotifierSettings
 from services.notifier.suppressed import Suppressed
@@ -33,12 +34,17 @@ from services.runtime.errors import Unavailable
 from services.runtime.http import HttpClient
 from services.store.digests import Digest, DigestAlert
 from services.store.engine import Store, metadata
+from services.store.signing import rotated
 from services.store.suppression import suppressions
 from tests import make
 from tests.alerting import SECRET
+from tests.fakes import FakeClock
 from tests.servers import hook, mail
 
 ADDRESS = "ana.secret@example.com"
+OTHER_SECRET = "whsec_" + "B" * 32
+
+Verifier = Callable[[bytes, dict[str, str]], Any]
 
 
 def message(**fields: Any) -> Message:
@@ -267,19 +273,87 @@ async def post(tools: Tools, receiver: hook.Hook, **fields: Any) -> Outcome:
     return await CHANNELS["webhook"](tools).send(message(address=receiver.url, secret=SECRET, **fields))
 
 
-async def test_a_webhook_is_verified_by_the_standard_library_of_receivers(tools: Tools, receiver: hook.Hook) -> None:
-    from standardwebhooks import Webhook, WebhookVerificationError
+def _standardwebhooks(secret: str) -> Verifier:
+    from standardwebhooks import Webhook
 
+    return Webhook(secret).verify
+
+
+def _svix(secret: str) -> Verifier:
+    from svix.webhooks import Webhook
+
+    def verify(body: bytes, headers: dict[str, str]) -> Any:
+        Webhook(secret).verify(body, headers)
+        return json.loads(body)
+
+    return verify
+
+
+VERIFIERS = pytest.mark.parametrize("verifier", [_standardwebhooks, _svix], ids=["standardwebhooks", "svix"])
+"""What receivers verify with. Since its version 2 svix hands the check on to standardwebhooks."""
+
+
+def test_the_signature_is_that_of_the_standards_own_example() -> None:
+    """Standard Webhooks, specification, "Signature scheme"."""
+    headers = signed_headers("msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', SECRET, datetime.fromtimestamp(1614265330, UTC))
+
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@VERIFIERS
+async def test_a_webhook_is_verified_by_the_libraries_of_receivers(tools: Tools, receiver: hook.Hook, verifier: Callable[[str], Verifier]) -> None:
     await post(tools, receiver)
 
     (call,) = receiver.calls
-    body = Webhook(SECRET).verify(call.body, call.headers)
+    body = verifier(SECRET)(call.body, call.headers)
     names = ("type", "delivery", "alert", "sequence", "previous", "epoch")
     assert [body[name] for name in names] == ["policy.alert.v1", "msg_a1b2c3", "E1.1", 7, 6, 1]
     assert body["event"]["id"] == "E1"
     assert tuple(call.headers[f"chipwire-{name}"] for name in ("sequence", "previous", "epoch")) == ("7", "6", "1")
-    with pytest.raises(WebhookVerificationError):
-        Webhook(SECRET).verify(call.body.replace(b"H20", b"H21"), call.headers)
+
+
+@VERIFIERS
+@pytest.mark.parametrize("forged", ["body", "id", "timestamp", "signature", "secret", "late"])
+async def test_what_was_changed_on_the_way_is_refused_by_the_libraries_of_receivers(
+    tools: Tools, receiver: hook.Hook, verifier: Callable[[str], Verifier], forged: str
+) -> None:
+    late = replace(tools, clock=FakeClock(SystemClock().now() - timedelta(minutes=6))) if forged == "late" else tools
+    await post(late, receiver)
+
+    (call,) = receiver.calls
+    other = {"id": "msg_other", "timestamp": str(int(call.headers["webhook-timestamp"]) + 1), "signature": "v1,AAAA"}
+    headers = call.headers | ({f"webhook-{forged}": other[forged]} if forged in other else {})
+    body = call.body.replace(b"H20", b"H21") if forged == "body" else call.body
+    with pytest.raises(Exception) as caught:  # noqa: PT011 each library has a class of its own
+        verifier(OTHER_SECRET if forged == "secret" else SECRET)(body, headers)
+    assert type(caught.value).__name__ == "WebhookVerificationError"
+
+
+@VERIFIERS
+async def test_while_a_secret_changes_hands_both_the_old_and_the_new_verify(tools: Tools, receiver: hook.Hook, verifier: Callable[[str], Verifier]) -> None:
+    now = SystemClock().now()
+
+    await CHANNELS["webhook"](tools).send(message(address=receiver.url, secret=rotated(SECRET, OTHER_SECRET, now=now)))
+    await CHANNELS["webhook"](tools).send(message(address=receiver.url, secret=rotated(SECRET, OTHER_SECRET, now=now - timedelta(hours=25))))
+
+    during, after = receiver.calls
+    assert [verifier(secret)(during.body, during.headers)["alert"] for secret in (SECRET, OTHER_SECRET)] == ["E1.1", "E1.1"]
+    assert verifier(OTHER_SECRET)(after.body, after.headers)["alert"] == "E1.1"
+    with pytest.raises(Exception, match="signature"):
+        verifier(SECRET)(after.body, after.headers)
+
+
+async def test_a_webhook_carries_the_headers_of_its_destination_and_they_never_replace_ours(tools: Tools, receiver: hook.Hook) -> None:
+    sent = message(
+        address=receiver.url, secret=SECRET, headers={"authorization": "Bearer hidden", "x-team": "chips", "webhook-id": "forged", "chipwire-epoch": "9"}
+    )
+
+    await CHANNELS["webhook"](tools).send(sent)
+
+    (call,) = receiver.calls
+    assert (call.headers["authorization"], call.headers["x-team"]) == ("Bearer hidden", "chips")
+    assert (call.id, call.headers["chipwire-epoch"]) == ("msg_a1b2c3", "1")
+    assert "hidden" not in repr(sent)
 
 
 async def test_a_repeated_webhook_has_the_same_id_and_the_same_bytes(tools: Tools, receiver: hook.Hook) -> None:

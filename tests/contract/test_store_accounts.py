@@ -11,7 +11,7 @@ from schemas.config.times import Times
 from services.store import accounts, secrets
 from services.store.accounts import Change, DestinationKey, WantedAccount, WantedDestination, WantedSubscription
 from services.store.engine import Store
-from tests.alerting import CIPHER, DESK, LONG_AGO, SECRET, account, hook, subscribe
+from tests.alerting import CIPHER, DESK, LONG_AGO, SECRET, account, hook, key, subscribe
 from tests.make import NOW
 
 
@@ -72,6 +72,29 @@ async def test_neither_address_nor_secret_stands_in_the_database_in_clear(store:
     assert not any(b"example.com" in bytes(value) or SECRET.encode() in bytes(value) for value in (row["address"], row["secret"]))
     assert CIPHER.decrypt(row["address"]) == "https://example.com/hook"
     assert CIPHER.decrypt(row["secret"]) == SECRET
+
+
+async def test_headers_are_kept_encrypted_and_other_ones_are_a_new_beginning(store: Store) -> None:
+    with_headers = account(hook(headers={"authorization": "Bearer hidden"}))
+    await store.run(lambda db: subscribe(db, with_headers))
+    await store.run(lambda db: db.execute(accounts.destinations.update().values(disabled="gone")))
+
+    again = await store.run(lambda db: subscribe(db, with_headers))
+    row = await store.read(lambda db: db.execute(sa.select(accounts.destinations)).mappings().one())
+    found = await store.read(lambda db: accounts.opened(db, key("hook"), CIPHER))
+    other = await store.run(lambda db: subscribe(db, account(hook(headers={"authorization": "Bearer new"}))))
+    (after,) = await store.read(lambda db: accounts.list_destinations(db, DESK))
+    none = await store.run(lambda db: subscribe(db))
+    bare = await store.read(lambda db: accounts.opened(db, key("hook"), CIPHER))
+
+    assert again == []
+    assert b"hidden" not in row["headers"]
+    assert found is not None
+    assert bare is not None
+    assert (found.headers, bare.headers) == ({"authorization": "Bearer hidden"}, {})
+    assert "hidden" not in repr(found)
+    assert [[one.done for one in changes] for changes in (other, none)] == [["updated"], ["updated"]]
+    assert after.disabled is None
 
 
 async def test_applying_again_mends_what_a_lost_key_has_cost(store: Store) -> None:

@@ -60,6 +60,7 @@ class Server:
         self._behaviour, self._scheme, self._host = behaviour, scheme, host
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.listener: asyncio.Server | None = None
         self.requests: list[bytes] = []
         self.arrived = asyncio.Event()
         self.connections = 0
@@ -91,6 +92,12 @@ class Server:
             self._tasks.discard(task)
             writer.close()
 
+    async def stop(self) -> None:
+        """Nobody listens any more."""
+        assert self.listener is not None
+        self.listener.close()
+        await self.listener.wait_closed()
+
     def cancel(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -101,7 +108,7 @@ async def serve(behaviour: Behaviour, *, tls: ssl.SSLContext | None = None, host
     """A server on a free port of the loopback."""
     server = Server(behaviour, "https" if tls else "http", host)
     listener = await asyncio.start_server(server.accept, host, 0, ssl=tls)
-    server.port = listener.sockets[0].getsockname()[1]
+    server.listener, server.port = listener, listener.sockets[0].getsockname()[1]
     try:
         yield server
     finally:

@@ -6,6 +6,7 @@ POST {"type": "endpoint.challenge", "challenge": WORD}, signed as every webhook 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 
 import orjson
@@ -16,15 +17,16 @@ from services.runtime.errors import Unavailable
 from services.runtime.http import HttpClient
 
 TYPE = "endpoint.challenge"
+_NO_HEADERS: Mapping[str, str] = {}
 
 
-async def challenge(http: HttpClient, clock: Clock, *, address: str, secret: str, deadline: timedelta) -> str | None:
+async def challenge(http: HttpClient, clock: Clock, *, address: str, secret: str, deadline: timedelta, headers: Mapping[str, str] = _NO_HEADERS) -> str | None:
     """None when the endpoint said the word back, else a sentence that says what it did; it names no address."""
     word = secrets.token_urlsafe(24)
     body = orjson.dumps({"type": TYPE, "challenge": word})
-    headers = signed_headers(f"chk_{secrets.token_hex(8)}", body, secret, clock.now())
+    signed = signed_headers(f"chk_{secrets.token_hex(8)}", body, secret, clock.now())
     try:
-        answer = await http.request("POST", address, headers=headers, content=body, deadline=deadline, max_body=READ)
+        answer = await http.request("POST", address, headers={**headers, **signed}, content=body, deadline=deadline, max_body=READ)
     except Unavailable as exc:
         return f"the endpoint was not reached: {getattr(exc, 'reason', 'unavailable')}"
     if not 200 <= answer.status < 300:

@@ -10,29 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.header import Header
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
-from email.policy import compat32
 from email.utils import format_datetime, formataddr, parseaddr
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, Self
 
 from services.notifier.channels.harmless import harmless
 from services.notifier.channels.html import html_of
+from services.notifier.channels.mime import alternatives
+from services.notifier.channels.mime import subject as subject_of
 from services.notifier.channels.outcome import Final, Message, Outcome, Reason, Retry, Sent
 from services.notifier.channels.smtp import MailServer
 from services.notifier.channels.tools import Tools
 from services.notifier.render import one_line
 from services.runtime.clock import Clock
 from services.runtime.errors import Unavailable
-
-_POLICY = compat32.clone(linesep="\r\n")
-
 
 _FROM_A_MACHINE = (("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"))
 """So that nothing answers by itself: RFC 3834, and the same for Exchange, which reads none."""
@@ -132,59 +128,73 @@ class EmailChannel:
 
 def compose(message: Message, head: Letterhead, *, now: datetime) -> bytes:
     """The mail. All mails about one event refer to the same id, so that mailboxes show them as one conversation (RFC 5322, 3.6.4); a digest stands alone."""
-    mail = MIMEMultipart("alternative")  # the older hand of the library too: the newer one parses each header anew, for half of the time a mail costs
-    mail["From"] = formataddr(parseaddr(head.sender))
-    mail["To"] = message.address
-    mail["Date"] = format_datetime(now)
-    first = f"<{message.id}@{head.domain}>"
-    mail["Message-ID"] = f"<{message.id}.{message.replays}@{head.domain}>" if message.replays else first  # else mailboxes would drop what was asked for again
-    thread = [] if message.digest else [f"<event.{message.event.id}@{head.domain}>"]
-    for name, ids in (("In-Reply-To", thread), ("References", [*thread, first] if message.replays else thread)):
-        if ids:
-            mail[name] = " ".join(ids)
     leave = head.leave(message) if head.leave else ""
-    for name, value in _FROM_A_MACHINE:
-        mail[name] = value
     banner = f"[{head.banner}]\n\n" if head.banner else ""
     bye = _UNSUBSCRIBE.get(message.language) or _UNSUBSCRIBE.get(message.language.partition("-")[0], "Unsubscribe")
     farewell = f"\n{bye}: {leave}\n" if leave else ""
-    mail.attach(_part(banner + harmless(message.text) + farewell, "plain"))
-    mail.attach(_part(html_of(message, footer=[(bye, leave)] if leave else [], banner=head.banner), "html"))
-    mail["Content-Language"] = message.language
-    subject = one_line(message.subject)
-    return _subject(f"[{one_line(head.banner)}] {subject}" if head.banner else subject) + _list_headers(head, leave) + mail.as_bytes(policy=_POLICY)
+    texts = {
+        "plain": banner + harmless(message.text) + farewell,
+        "html": html_of(message, footer=[(bye, leave)] if leave else [], banner=head.banner),
+    }
+    return alternatives(
+        [
+            ("Subject", _subject(head, message.subject)),
+            ("From", _sender(head.sender)),
+            ("To", message.address),
+            ("Date", format_datetime(now)),
+            *_ids(message, head.domain),
+            *_FROM_A_MACHINE,
+            *_list(head, leave),
+            ("Content-Language", message.language),
+        ],
+        texts,
+        boundary=f"=_{message.id}",
+    )
 
 
 def compose_plain(head: Letterhead, *, to: str, name: str, subject: str, text: str, now: datetime) -> bytes:
     """A mail of text alone, which belongs to no event."""
-    mail = _part(f"[{head.banner}]\n\n{harmless(text)}" if head.banner else harmless(text), "plain")
-    mail["From"] = formataddr(parseaddr(head.sender))
-    mail["To"] = to
-    mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = f"<{name}@{head.domain}>"
-    for header, value in _FROM_A_MACHINE:
-        mail[header] = value
-    line = one_line(subject)
-    return _subject(f"[{one_line(head.banner)}] {line}" if head.banner else line) + mail.as_bytes(policy=_POLICY)
+    words = f"[{head.banner}]\n\n{harmless(text)}" if head.banner else harmless(text)
+    return alternatives(
+        [
+            ("Subject", _subject(head, subject)),
+            ("From", _sender(head.sender)),
+            ("To", to),
+            ("Date", format_datetime(now)),
+            ("Message-ID", f"<{name}@{head.domain}>"),
+            *_FROM_A_MACHINE,
+        ],
+        {"plain": words},
+        boundary=f"=_{name}",
+    )
 
 
-def _part(text: str, subtype: str) -> MIMEText:
-    """Text in base64, which every server takes and no relay encodes anew, with the line ends of mail (RFC 2045, 6.8)."""
-    return MIMEText("\r\n".join(text.split("\n")), subtype, "utf-8")
+def _subject(head: Letterhead, line: str) -> str:
+    line = one_line(line)
+    return subject_of(f"[{one_line(head.banner)}] {line}" if head.banner else line)
 
 
-def _list_headers(head: Letterhead, leave: str) -> bytes:
-    """Which list it is, and how to leave it with one click (RFC 2369, 2919, 8058). By hand: the library would encode a long URL as if it were words."""
-    lines = [f"List-Id: <alerts.{head.domain}>"]
+def _ids(message: Message, domain: str) -> Iterator[tuple[str, str]]:
+    first = f"<{message.id}@{domain}>"
+    yield "Message-ID", f"<{message.id}.{message.replays}@{domain}>" if message.replays else first  # else mailboxes would drop what was asked for again
+    thread = [] if message.digest else [f"<event.{message.event.id}@{domain}>"]
+    if thread:
+        yield "In-Reply-To", thread[0]
+    if references := [*thread, first] if message.replays else thread:
+        yield "References", " ".join(references)
+
+
+def _list(head: Letterhead, leave: str) -> Iterator[tuple[str, str]]:
+    """Which list it is, and how to leave it with one click (RFC 2369, 2919, 8058)."""
+    yield "List-Id", f"<alerts.{head.domain}>"
     if leave:
-        lines += [f"List-Unsubscribe: <{leave}>", "List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+        yield "List-Unsubscribe", f"<{leave}>"
+        yield "List-Unsubscribe-Post", "List-Unsubscribe=One-Click"
 
 
-def _subject(line: str) -> bytes:
-    """The header, folded by the library's older hand: the newer one loses spaces between encoded words (seen with Python 3.11, Arabic and Korean)."""
-    encoded = Header(line, "us-ascii" if line.isascii() else "utf-8", header_name="Subject").encode(linesep="\r\n")
-    return f"Subject: {encoded}\r\n".encode("ascii")
+@lru_cache(maxsize=8)
+def _sender(written: str) -> str:
+    return formataddr(parseaddr(written))
 
 
 class Outbox:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 
 from services.notifier.channels.harmless import harmless
@@ -51,9 +52,8 @@ def direction(language: str, text: str = "") -> str:
 
 def html_of(message: Message, *, footer: Sequence[tuple[str, str]] = (), banner: str = "") -> str:
     """The page. `footer` are links under it: their words and where they lead."""
-    lines = harmless(message.text).strip().split("\n")
     way = direction(message.language)
-    inside = "".join(_marked_up(lines, _quotes(message)))
+    inside = _inside(message.text, _quotes(message))
     colour = _COLOURS.get(message.event.facts.direction or "", "#8a6100")
     links = " · ".join(f'<a href="{escape(url)}" style="color:#1a56c4">{escape(words)}</a>' for words, url in footer)
     return (
@@ -73,10 +73,15 @@ def _banner(text: str) -> str:
     return f'<p style="{_FONT};margin:0 0 12px;padding:8px;background:#ffd54a;color:#1d2126;font-weight:bold">{escape(text)}</p>' if text else ""
 
 
-def _quotes(message: Message) -> list[Quote]:
+def _quotes(message: Message) -> tuple[Quote, ...]:
     events = [message.event] if message.digest is None else [alert.event for alert in message.digest.alerts]
     quotes = [Quote(quotation(source).translate(_ISOLATES), source.language or "") for event in events for source in event.sources]
-    return sorted((quote for quote in quotes if quote.text), key=lambda quote: -len(quote.text))
+    return tuple(sorted((quote for quote in quotes if quote.text), key=lambda quote: -len(quote.text)))
+
+
+@lru_cache(maxsize=200)  # many readers get the same
+def _inside(text: str, quotes: tuple[Quote, ...]) -> str:
+    return "".join(_marked_up(harmless(text).strip().split("\n"), quotes))
 
 
 def _marked_up(lines: Sequence[str], quotes: Sequence[Quote]) -> Iterator[str]:

@@ -5,6 +5,7 @@ Message -> channel.send -> Sent | Retry | Final
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -81,7 +82,7 @@ Outcome = Sent | Retry | Final
 
 @dataclass(frozen=True)
 class Message:
-    """One delivery, in words, with the address in clear. Its repr shows neither address nor secret."""
+    """One delivery, in words, with the address in clear. Its repr shows neither address, secret nor headers."""
 
     id: str
     account_id: str
@@ -104,6 +105,8 @@ class Message:
     """The event as JSON, where it is known: made once for everybody who is told."""
     replays: int = 0
     """How often somebody asked for it once more."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of the destination's own, their names in lower case."""
     digest: Digest | None = field(default=None, repr=False)
     """What is told, where it is a digest; then the event is that of its leading alert."""
 

@@ -58,6 +58,7 @@ class WebhookChannel:
     def _headers(self, message: Message, body: bytes) -> dict[str, str]:
         replayed = {"chipwire-replay": str(message.replays)} if message.replays else {}
         return {
+            **message.headers,
             **signed_headers(message.id, body, message.secret or "", self._clock.now()),
             "chipwire-sequence": str(message.sequence),
             "chipwire-previous": str(message.previous),

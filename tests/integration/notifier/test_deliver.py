@@ -156,6 +156,21 @@ async def test_an_alert_arrives_once_and_is_measured_from_the_source_to_the_rece
     assert running.metric("published_to_accepted_seconds_count", channel="webhook") == 1
 
 
+async def test_the_headers_of_a_destination_travel_from_the_store_to_the_receiver_and_into_no_log(
+    store: Store, receiver: hooks.Hook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receiver.answer = hooks.status(401)
+    await store.run(lambda db: subscribe(db, account(hook(url=receiver.url, headers={"authorization": "Bearer hidden"}))))
+
+    async with webhooks() as channel, line(store, channel) as running:
+        await running.tell(make.event())
+        await receiver.wait_for(1)
+        await running.until(lambda db: [one.attempts for one in deliveries(db)] == [1])
+
+    assert receiver.calls[0].headers["authorization"] == "Bearer hidden"
+    assert "hidden" not in "".join(capsys.readouterr())
+
+
 async def test_a_hundred_destinations_all_hear_it_with_their_own_numbers(store: Store, receiver: hooks.Hook) -> None:
     names = [f"hook{number}" for number in range(100)]
     await store.run(lambda db: subscribe(db, account(*(hook(name, receiver.url) for name in names))))

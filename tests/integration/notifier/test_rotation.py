@@ -30,6 +30,7 @@ def endpoint() -> Iterator[HTTPServer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            server.came = dict(self.headers)  # type: ignore[attr-defined]  # read by the tests
             body = self.rfile.read(int(self.headers["content-length"]))
             self.send_response(200)
             self.end_headers()
@@ -58,7 +59,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: HTTPServer)
     store = Store.open(f"sqlite:///{tmp_path}/store.db")
     migrate.upgrade(store)
     cipher = secrets.open_cipher(tmp_path / "keys", create=True)
-    store.run_sync(lambda db: accounts.apply(db, [account(hook(url=url))], cipher, make.NOW))
+    store.run_sync(lambda db: accounts.apply(db, [account(hook(url=url, headers={"x-team": "chips"}))], cipher, make.NOW))
     yield store
     store.close_sync()
 
@@ -72,9 +73,9 @@ def called(*words: str) -> str:
 
 def kept(store: Store, tmp_path: Path) -> str:
     cipher = secrets.open_cipher(tmp_path / "keys", create=False)
-    found = store.read_sync(lambda db: accounts.address_of(db, KEY, cipher))
+    found = store.read_sync(lambda db: accounts.opened(db, KEY, cipher))
     assert found is not None
-    return str(found[1])
+    return str(found.secret)
 
 
 def test_a_rotated_secret_stands_in_its_file_and_both_sign_until_the_grace_is_over(store: Store, tmp_path: Path) -> None:
@@ -109,4 +110,5 @@ def test_an_endpoint_is_verified_by_the_word_it_says_back_and_takes_nothing_unti
 
     del endpoint.silent  # type: ignore[attr-defined]
     assert "desk/hook is verified" in called("destinations", "verify", "desk/hook")
+    assert endpoint.came["x-team"] == "chips"  # type: ignore[attr-defined]  # as every request to it
     assert verified()

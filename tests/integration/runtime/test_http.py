@@ -12,34 +12,17 @@ from typing import Any
 
 import pytest
 import trustme
-from aiohttp.abc import AbstractResolver
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runtime.errors import Rejected, Unavailable
 from services.runtime.http import HttpClient, HttpFailure, Reason, Response
 from tests.servers import hostile
+from tests.servers.names import Names
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 SOON = timedelta(seconds=5)
 SHORT = timedelta(seconds=0.5)
-
-
-class Names(AbstractResolver):
-    """Answers for each name, in turn; the last one stands."""
-
-    def __init__(self, **answers: list[str]) -> None:
-        self._answers = {name.replace("_", "."): list(addresses) for name, addresses in answers.items()}
-
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[Any]:
-        answers = self._answers.get(host.rstrip("."))
-        if answers is None:
-            raise OSError(f"no such name: {host}")
-        address = answers.pop(0) if len(answers) > 1 else answers[0]
-        kind = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return [{"hostname": host, "host": address, "port": port, "family": kind, "proto": 0, "flags": socket.AI_NUMERICHOST}]
-
-    async def close(self) -> None: ...
 
 
 @asynccontextmanager
@@ -524,7 +507,7 @@ async def test_the_plain_notations_are_stopped_by_the_guard_itself(notation):
 
 
 async def test_a_name_that_leads_home_is_blocked():
-    async with hostile.serve(hostile.answer()) as server, HttpClient(resolver=Names(hooks_example=["127.0.0.1"])) as client:
+    async with hostile.serve(hostile.answer()) as server, HttpClient(resolver=Names(hooks_example=[["127.0.0.1"]])) as client:
         failed = await failure(post(client, server.url(host="hooks.example")))
 
         assert server.connections == 0
@@ -533,7 +516,7 @@ async def test_a_name_that_leads_home_is_blocked():
 
 
 async def test_a_resolver_that_answers_with_a_public_address_first_and_the_loopback_next_does_not_get_past():
-    rebinding = Names(hooks_example=["127.0.0.2", "127.0.0.1"])  # 127.0.0.2 plays the public address
+    rebinding = Names(hooks_example=[["127.0.0.2"], ["127.0.0.1"]])  # 127.0.0.2 plays the public address
 
     once = hostile.say(hostile.head(headers="Content-Length: 0\r\n"))
     async with hostile.serve(once, host="127.0.0.2") as public, opened(resolver=rebinding, allow=[ip_network("127.0.0.2/32")]) as client:

@@ -105,6 +105,63 @@ def test_a_secret_that_cannot_be_used_is_told_with_its_place_and_without_its_wor
     assert not any(value in problem for value in environ.values())
 
 
+HEADERS = "env: HOOK, headers: %s"
+
+
+def test_headers_of_a_webhook_are_found_where_the_file_says_and_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hidden-key\n")
+    path = written(tmp_path, HEADERS % "{Authorization: {env: HOOK_AUTH}, X-Api-Key: {secret_file: key}, X-Team: chips, X-Tenant: 42}")
+
+    ((found,),) = (account.destinations for account in subscriptions.read(path, {"HOOK": SECRET, "HOOK_AUTH": "Bearer hidden"}, NAMES))
+
+    assert found.headers == {"authorization": "Bearer hidden", "x-api-key": "hidden-key", "x-team": "chips", "x-tenant": "42"}
+    assert "hidden" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Host", "Content-Length", "Content-Type", "content-encoding", "Transfer-Encoding", "Connection", "Keep-Alive", "TE", "Trailer", "Upgrade", "Expect",
+     "Proxy-Authorization", "Proxy-Connection", "Webhook-Id", "webhook-signature", "WEBHOOK-TIMESTAMP", "Chipwire-Sequence", "User-Agent", "Via", "Sec-Fetch-Mode"],
+)  # fmt: skip
+def test_a_header_that_is_not_the_teams_to_give_is_refused_with_its_place(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        subscriptions.read(written(tmp_path, HEADERS % f"{{{name}: x-secret-x}}"), {"HOOK": SECRET}, NAMES)
+
+    (problem,) = caught.value.problems
+    assert "subscriptions.yaml:5:" in problem
+    assert f"{name} is set by us or by the connection; expected a header of your own, such as Authorization or X-Team" in problem
+    assert "x-secret-x" not in problem
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ("{Authorization: Bearer hidden}", "the value of authorization is a secret; expected secret_file or env that says where it is kept"),
+        ("{cookie: hidden}", "the value of cookie is a secret"),
+        ("{X-Team: a, x-team: hidden}", "a header is written twice"),
+        ('{"X Team": hidden}', "no name of a header"),
+        ('{"X-Team:": hidden}', "no name of a header"),
+        ('{"": hidden}', "no name of a header"),
+        ("{X-Team: {env: GONE}}", "the value of x-team, the variable GONE, is not there or cannot be sent"),
+        ("{X-Team: {secret_file: gone}}", "is not there or cannot be sent; expected up to 4,000 printable ASCII characters on one line"),
+        ('{X-Team: "hidden\\r\\nX-Evil: 1"}', "the value of x-team is not there or cannot be sent"),
+        ('{X-Team: "hidden é"}', "the value of x-team is not there or cannot be sent"),
+        ("{X-Team: {env: LINES}}", "the value of x-team, the variable LINES, is not there or cannot be sent"),
+        ("{X-Team: {value: hidden, env: LINES}}", "a header has one value; expected a text, or either secret_file or env"),
+        ("{X-Team: [hidden]}", "X-Team"),
+        (f"{{{', '.join(f'X-{number}: hidden' for number in range(21))}}}", "20"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_told_with_its_place_and_without_its_value(tmp_path: Path, headers: str, said: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        subscriptions.read(written(tmp_path, HEADERS % headers), {"HOOK": SECRET, "LINES": "hidden\nX-Evil: 1"}, NAMES)
+
+    (problem,) = caught.value.problems
+    assert "subscriptions.yaml:5:" in problem
+    assert said in problem
+    assert "hidden" not in problem
+
+
 def test_a_name_that_nobody_knows_is_told_with_its_place_and_the_nearest_that_are_known(tmp_path: Path) -> None:
     path = tmp_path / "subscriptions.yaml"
     path.write_text(

@@ -148,6 +148,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False, comment="such as webhook or email"),
         sa.Column("address", sa.LargeBinary(), nullable=False, comment="encrypted"),
         sa.Column("secret", sa.LargeBinary(), nullable=True, comment="encrypted"),
+        sa.Column("headers", sa.LargeBinary(), nullable=True, comment="of its own, a JSON object, encrypted; null for none"),
         sa.Column("verified", sa.Boolean(), nullable=False, comment="its owner has shown that it is theirs, or an operator vouches for it"),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("disabled", sa.Text(), nullable=True, comment="why it was switched off for its own behaviour, such as gone; null while in order"),
