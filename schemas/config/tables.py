@@ -233,6 +233,7 @@ class Score(Config):
 
     features: dict[str, Feature] = Field(description="Name -> where which concepts count. Others are computed: see `services/classifier/model/features.py`.")
     topic: tuple[Feature, ...] = Field(description="What an item must have to be context where it does not alert: a subject and a lever.")
+    alert: tuple[Feature, ...] = Field(default=(), description="What an item must have to alert by its score alone; rules with a verdict do not ask for it.")
 
 
 class Tables(Config):

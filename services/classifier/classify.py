@@ -110,9 +110,20 @@ def decide(view: View, fired: Sequence[Rule], scored: Scored, table: Score) -> t
     if rule is not None and rule.verdict is not None:
         return rule.verdict, f"rule {rule.id}"
     said = f"score {scored.score:.2f} of {scored.by}"
-    if scored.alerts:
-        return "alert", f"{said} reaches {scored.alert}"
-    return "context" if all(is_seen(feature, view.found) for feature in table.topic) else "no", f"{said} below {scored.alert}"
+    if not scored.alerts:
+        return _below(view, table), f"{said} below {scored.alert}"
+    if not may_alert(view.found, table):
+        return _below(view, table), f"{said} reaches {scored.alert}, but the lead names nothing of the topic"
+    return "alert", f"{said} reaches {scored.alert}"
+
+
+def may_alert(found: Findings, table: Score) -> bool:
+    """Whether an item has what the score alone does not see to: something of the topic where its news stands."""
+    return all(is_seen(feature, found) for feature in table.alert)
+
+
+def _below(view: View, table: Score) -> str:
+    return "context" if all(is_seen(feature, view.found) for feature in table.topic) else "no"
 
 
 def settling(fired: Iterable[Rule]) -> Rule | None:

@@ -39,6 +39,7 @@ class Line(Event):
     companies: tuple[str, ...] | None = Field(default=None, description="Ids, without their roles.")
     doubt: bool = Field(default=False, description="A careful colleague might label it otherwise.")
     indirect: bool = Field(default=False, description="An alert without a plain word for export, licence or ban.")
+    aside: bool = Field(default=False, description="News of other things, there to show what is no change; counts half in training.")
     note: str | None = None
 
     @model_validator(mode="before")

@@ -41,12 +41,12 @@ class Example:
 
 
 def read_examples(corpus: Path, others: Sequence[Path], weights: Mapping[str, float]) -> list[Example]:
-    """The corpus and other files. Items that somebody doubts count half. Raises Misconfigured for what cannot be read."""
+    """The corpus and other files. Items that somebody doubts, and those of other things, count half. Raises Misconfigured for what cannot be read."""
     files = [*((path, "corpus") for path in sorted((corpus / "items").glob("*.jsonl"))), *((path, path.stem) for path in others)]
     lines = [(line, source) for path, source in files for line in _lines(path)]
     groups = _groups([line for line, _ in lines], _same_events(corpus / EVENTS))
     return [
-        Example(line, source, weights.get(source, 1.0) * (0.5 if line.doubted else 1.0), group) for (line, source), group in zip(lines, groups, strict=True)
+        Example(line, source, weights.get(source, 1.0) * (0.5 if line.doubted or line.aside else 1.0), group) for (line, source), group in zip(lines, groups, strict=True)
     ]
 
 

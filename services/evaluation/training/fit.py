@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.classifier.classify import decide, fired_on, weighed
+from services.classifier.classify import decide, fired_on, may_alert, weighed
 from services.classifier.model.score import Scored
 from services.classifier.rules import Ruleset
 from services.evaluation.measures import Score, count
@@ -41,7 +41,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """An example that the gate lets through, as the score sees it; `settled` is the verdict of a rule, where one decides."""
+    """An example that the gate lets through, as the score sees it; `settled` is the verdict where the score does not decide: a rule's, or none of the topic."""
 
     example: Example
     features: dict[str, float]
@@ -88,7 +88,8 @@ def _look(example: Example, ruleset: Ruleset) -> _Seen | None:
         return None
     fired = fired_on(view, ruleset)
     verdict, decided = decide(view, fired, Scored(0.0, 1.0), ruleset.tables.score)
-    return _Seen(example, weighed(view, fired, ruleset), verdict if decided.startswith("rule ") else None)
+    settled = decided.startswith("rule ") or not may_alert(view.found, ruleset.tables.score)
+    return _Seen(example, weighed(view, fired, ruleset), verdict if settled else None)
 
 
 def _both(score: float, odds: float, said: float | None, line: Fitted | None) -> float:

@@ -14,7 +14,8 @@ from ruamel.yaml import YAML
 
 from schemas.events.base import Moment
 from schemas.events.news import NewsItem
-from services.classifier.classify import Verdict, classify
+from services.classifier.classify import Verdict, classify, decide
+from services.classifier.model.score import Scored
 from services.classifier.rules import Ruleset
 from tests import make
 
@@ -226,3 +227,13 @@ def test_a_long_text_is_judged_by_its_beginning(ruleset: Ruleset) -> None:
     item = NewsItem.model_validate(make.news_item(title=STORIES["shelved"][0]["title"], language="ar").model_dump() | {"text": "قيود " * 1_000})
 
     assert classify(item, ruleset).facts.action == "shelve"
+
+
+@pytest.mark.parametrize(
+    ("title", "verdict"),
+    [("Brussels to lift sanctions on U.S. goods", "no"), ("Washington eases curbs on chip exports to Seoul", "alert")],
+)
+def test_the_score_alone_alerts_only_on_what_names_something_of_the_topic(title: str, verdict: str, ruleset: Ruleset) -> None:
+    view = ruleset.view(make.news_item(title=title, text="The decision takes effect on Monday.", language="en"))
+
+    assert decide(view, [], Scored(0.9, 0.4), ruleset.tables.score)[0] == verdict
