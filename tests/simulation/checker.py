@@ -186,10 +186,9 @@ def _wrong(case: Case) -> Iterator[str]:
     """Nobody gets what they did not ask for, what differs from what was raised, or a correction of what they cannot have heard of."""
     alerts = {row["id"]: row for row in case.tables["alerts"]}
     for reader in case.evidence.plan.readers:
-        begun: defaultdict[str, set[int]] = defaultdict(set)
+        begun = _taken_up(case, reader.id)
         for _, request in case.of_reader(reader.id):
-            told = _told(request)
-            for one in told:
+            for one in _told(request):
                 raised = alerts.get(one.alert)
                 if raised is None or not raised["fresh"]:
                     yield f"{reader.id} got {one.alert}, which was not raised"
@@ -200,8 +199,20 @@ def _wrong(case: Case) -> Iterator[str]:
                         yield f"{reader.id} got the {raised['kind']} {one.alert} of what it was never sent"
                 elif not _matches(reader, one.body) and not _matches_newest(case, reader, one.event):
                     yield f"{reader.id} got {one.alert}, which its filter does not let through"
-            for one in told:
-                begun[one.event].add(one.version)
+
+
+def _taken_up(case: Case, reader: str) -> dict[str, set[int]]:
+    """The versions of each event that were ever taken up for sending to a reader: whether it has heard of them, nobody but the reader can be sure."""
+    up = {step["id"] for step in case.tables["seen"] if step["new"] == "sending"}
+    begun: defaultdict[str, set[int]] = defaultdict(set)
+    digests = {row["event_id"] for row in case.tables["deliveries"] if row["id"] in up and row["destination_id"] == reader}
+    for row in case.tables["deliveries"]:
+        if row["id"] in up and row["destination_id"] == reader:
+            begun[row["event_id"]].add(row["version"])
+    for row in case.tables["waiting_alerts"]:
+        if row["digest_id"] in digests and row["destination_id"] == reader:
+            begun[row["event_id"]].add(row["version"])
+    return begun
 
 
 def _stale(case: Case) -> Iterator[str]:
@@ -365,10 +376,10 @@ def _told(request: Request) -> list[Told]:
 
 
 def _known(case: Case, reader: str, *, only_taken: bool) -> dict[str, set[int]]:
-    """The versions of each event that a reader has read; or only those whose sender was told so."""
+    """The versions of each event that a reader has taken; or only those whose sender was told so. Who answers with an error has not taken it."""
     known: defaultdict[str, set[int]] = defaultdict(set)
     for _, request in case.of_reader(reader):
-        if request.read_at is not None and (not only_taken or (request.status is not None and request.status < 300)):
+        if request.read_at is not None and (request.status is None and not only_taken or request.status is not None and request.status < 300):
             for one in _told(request):
                 known[one.event].add(one.version)
     return known

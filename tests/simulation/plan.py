@@ -188,9 +188,9 @@ def _signals(shape: str, measure: tuple[str, str, str], severity: int, chance: r
         case "advanced":
             yield from (first, tell("gazette", 1, 6, tier=0, stage="announced"), tell("register", 2, 3, tier=0, stage="published"))
         case "withdrawn":
-            yield from (first, tell("wire", chance.choice((0, 1, 2)), 8, verdict="no", revision="2"))
+            yield from (first, tell("wire", chance.choice((1, 2, 3)), 8, verdict="no", revision="2"))
         case "turned":
-            yield from (first, tell("wire", chance.choice((0, 1, 2)), 8, revision="2", direction="loosen", action="loosen"))
+            yield from (first, tell("wire", chance.choice((1, 2, 3)), 8, revision="2", direction="loosen", action="loosen"))
         case "reversed":
             yield from (first, tell("daily", 1, 7), tell("wire2", 2, 3, action="suspend", direction="loosen", stage="announced"))
         case "denied":

@@ -259,11 +259,13 @@ class World:
             await notifier.stop(for_good=True)
 
     async def _until_settled(self) -> None:
-        looks = 0.0
-        while looks < LONGEST:
+        ran = 0.0
+        while ran < LONGEST:
             await asyncio.sleep(LOOK)
-            looks += LOOK
-            if not all(notifier.runs for notifier in self.notifiers) or self.broker.behind(service.GROUP, POLICY_SIGNALS):
+            if not all(notifier.runs for notifier in self.notifiers):
+                continue
+            ran += LOOK
+            if self.broker.behind(service.GROUP, POLICY_SIGNALS):
                 continue
             if not self.room.left():
                 self.evidence.finished = True
