@@ -1,7 +1,7 @@
 """`python -m tests.simulation SEEDS`: runs so many seeds on all cores; `--replay SEED` tells one of them, step by step.
 
-    make simulate SEEDS=20000                      any number, from the first on
-    python -m tests.simulation 1000 --first 5000   those from 5000 on
+make simulate SEEDS=20000                      any number, from the first on
+python -m tests.simulation 1000 --first 5000   those from 5000 on
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ PORTION = 25
 
 def main(arguments: Sequence[str]) -> int:
     """Whether every promise was kept, as an exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description="Runs the notifier's life on simulated time, in the order that a seed gives.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation", description="Runs the notifier's life on simulated time, in the order that a seed gives."
+    )
     parser.add_argument("seeds", type=int, nargs="?", default=300, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at once")
@@ -37,26 +39,26 @@ def _replay(seed: int, without: Sequence[str]) -> int:
     with Search.open() as search:
         failure = search.run(seed, without)
     if failure is None:
-        print(f"seed {seed} keeps every promise")  # noqa: T201 this is a command
+        print(f"seed {seed} keeps every promise")
         return 0
-    print("\n".join(failure.log))  # noqa: T201 this is a command
-    print(failure)  # noqa: T201 this is a command
+    print("\n".join(failure.log))
+    print(failure)
     return 1
 
 
 def _search(seeds: range, jobs: int) -> int:
     began, failed, done = time.monotonic(), 0, 0
-    for ran, requests, failures in _portions(seeds, jobs):
+    for ran, failures in _portions(seeds, jobs):
         done += ran
         for failure in failures:
             failed += 1
-            print(failure)  # noqa: T201 this is a command
-            print(f"case: {failure.seed}\t{','.join(failure.without) or '-'}\t{failure.problems[0]}\n", flush=True)  # noqa: T201 this is a command
-    print(f"{done} seeds, {failed} failed, {time.monotonic() - began:.0f} s; failing ones belong into {CASES.name}")  # noqa: T201 this is a command
+            print(failure)
+            print(f"case: {failure.seed}\t{','.join(failure.without) or '-'}\t{failure.problems[0]}\n", flush=True)
+    print(f"{done} seeds, {failed} failed, {time.monotonic() - began:.0f} s; failing ones belong into {CASES.name}")
     return 1 if failed else 0
 
 
-def _portions(seeds: range, jobs: int) -> Iterator[tuple[int, int, list[Failure]]]:
+def _portions(seeds: range, jobs: int) -> Iterator[tuple[int, list[Failure]]]:
     portions = [seeds[at : at + PORTION] for at in range(0, len(seeds), PORTION)]
     if jobs == 1:
         yield from map(_portion, portions)
@@ -66,10 +68,10 @@ def _portions(seeds: range, jobs: int) -> Iterator[tuple[int, int, list[Failure]
             yield done.result()
 
 
-def _portion(seeds: range) -> tuple[int, int, list[Failure]]:
+def _portion(seeds: range) -> tuple[int, list[Failure]]:
     with Search.open() as search:
         failures = [search.shrink(failure) for seed in seeds if (failure := search.run(seed)) is not None]
-        return len(seeds), search.requests, failures
+        return len(seeds), failures
 
 
 if __name__ == "__main__":

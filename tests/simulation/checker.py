@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from tests.simulation.plan import Reader
@@ -40,14 +41,26 @@ class Case:
 
     evidence: Evidence
     requests: list[Request]
-    told: dict[str, list[list[Told]]] = field(default_factory=dict)
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, evidence: Evidence) -> Case:
         case = cls(evidence, evidence.requests)
         assert evidence.db is not None
-        for table in ("alerts", "events", "event_versions", "event_items", "verdicts", "held", "deliveries", "attempts", "waiting_alerts", "outbox", "seen", "destinations"):
+        for table in (
+            "alerts",
+            "events",
+            "event_versions",
+            "event_items",
+            "verdicts",
+            "held",
+            "deliveries",
+            "attempts",
+            "waiting_alerts",
+            "outbox",
+            "seen",
+            "destinations",
+        ):
             case.tables[table] = _rows(evidence.db, table)
         return case
 
@@ -142,9 +155,7 @@ def _relayed(case: Case) -> Iterator[str]:
         yield f"version {version} of {event_id} was never published"
     if any(what == "freeze" for _, _, what in case.evidence.incidents) or case.evidence.plan.rates.broker_lost:
         return  # who was frozen while publishing may come after who took over; readers go by the version
-    last: dict[str, int] = {}
-    for event_id, version in found:
-        last[event_id] = version
+    last = dict(found)
     newest = {row["id"]: row["version"] for row in case.tables["events"]}
     for event_id, version in last.items():
         if version != newest.get(event_id):
@@ -256,7 +267,7 @@ def _duplicates(case: Case) -> Iterator[str]:
     for request in case.requests:
         by_id[request.reader, request.id].append(request)
     for (reader, one), requests in by_id.items():
-        for before, after in zip(requests, requests[1:], strict=False):
+        for before, after in pairwise(requests):
             if after.headers.get("chipwire-replay") != before.headers.get("chipwire-replay"):
                 continue
             excused = _disturbed(case, before, after)
@@ -371,7 +382,7 @@ PROMISES = {
 
 def _told(request: Request) -> list[Told]:
     body = json.loads(request.body)
-    parts = body["alerts"] if "alerts" in body else [body]
+    parts = body.get("alerts", [body])
     return [Told(one["alert"], one["event"]["id"], one["event"]["version"], one["kind"], one["event"]) for one in parts]
 
 
@@ -379,7 +390,7 @@ def _known(case: Case, reader: str, *, only_taken: bool) -> dict[str, set[int]]:
     """The versions of each event that a reader has taken; or only those whose sender was told so. Who answers with an error has not taken it."""
     known: defaultdict[str, set[int]] = defaultdict(set)
     for _, request in case.of_reader(reader):
-        if request.read_at is not None and (request.status is None and not only_taken or request.status is not None and request.status < 300):
+        if request.read_at is not None and ((request.status is None and not only_taken) or (request.status is not None and request.status < 300)):
             for one in _told(request):
                 known[one.event].add(one.version)
     return known

@@ -74,7 +74,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     """Runs one step after the other, each chosen by chance among those that are ready."""
 
     def __init__(self, seed: str, faults: Faults | None = None) -> None:
-        self._chance = random.Random(seed)
+        self._chance = random.Random(seed)  # noqa: S311 what can be repeated is what is wanted
         self.faults: Faults = faults or NoFaults()
         self.steps = 0
         self.broken: list[tuple[Owner | None, str, BaseException | None]] = []
@@ -144,23 +144,19 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 
     # ---- what tasks and futures ask of a loop
 
-    def call_soon(self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: contextvars.Context | None = None) -> asyncio.Handle:
+    def call_soon(self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None) -> asyncio.Handle:
         context = contextvars.copy_context() if context is None else context
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append((handle, context.get(OWNER)))
         return handle
 
-    def call_soon_threadsafe(self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: contextvars.Context | None = None) -> asyncio.Handle:
+    def call_soon_threadsafe(self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None) -> asyncio.Handle:
         return self.call_soon(callback, *args, context=context)
 
-    def call_later(
-        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
+    def call_later(self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
-    def call_at(
-        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: contextvars.Context | None = None
-    ) -> asyncio.TimerHandle:
+    def call_at(self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: contextvars.Context | None = None) -> asyncio.TimerHandle:
         context = contextvars.copy_context() if context is None else context
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         self._timer_count += 1
@@ -180,7 +176,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
             self._tasks = [each for each in self._tasks if not each.done()]
         return task
 
-    def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> asyncio.Future[T]:  # noqa: ARG002 there are no threads here
+    def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts) -> asyncio.Future[T]:
         """The call runs on the loop, whole, later; its answer comes later still. It is not cancelled with who waits for it."""
         answer: asyncio.Future[T] = self.create_future()
         self.call_later(self.faults.thread_delay(), self._run_call, lambda: func(*args), answer)

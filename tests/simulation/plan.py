@@ -24,6 +24,11 @@ BUSY = 300.0
 """Seconds in which things are told and go wrong; after them the world is calm, and everything must come to its end."""
 
 
+def chance_of(what: str, seed: int) -> random.Random:
+    """A seed's chance in one matter, so that leaving out a part of another does not change it."""
+    return random.Random(f"{what}:{seed}")  # noqa: S311 what can be repeated is what is wanted
+
+
 @dataclass(frozen=True)
 class Telling:
     """One verdict, and when it is published; more than once, where the line repeats itself."""
@@ -106,15 +111,15 @@ class Plan:
     @classmethod
     def of(cls, seed: int) -> Plan:
         """The same for the same seed, whatever was asked before."""
-        chance = random.Random(f"plan:{seed}")
+        chance = chance_of("plan", seed)
         begin = chance.choice(BEGINS)
         return cls(
             seed,
             begin,
-            tuple(_stories(random.Random(f"stories:{seed}"), begin)),
-            tuple(_readers(random.Random(f"readers:{seed}"), begin)),
-            tuple(_incidents(random.Random(f"incidents:{seed}"))),
-            _rates(random.Random(f"rates:{seed}")),
+            tuple(_stories(chance_of("stories", seed), begin)),
+            tuple(_readers(chance_of("readers", seed), begin)),
+            tuple(_incidents(chance_of("incidents", seed))),
+            _rates(chance_of("rates", seed)),
         )
 
     @property
@@ -173,7 +178,9 @@ def _signals(shape: str, measure: tuple[str, str, str], severity: int, chance: r
     }  # fmt: skip
     seen = sorted(chance.uniform(1, BUSY * 0.8) for _ in range(4))
 
-    def tell(outlet: str, number: int, hours_ago: float, *, tier: int = 1, verdict: str = "alert", revision: str = "", backfill: bool = False, **facts: Any) -> PolicySignal:
+    def tell(
+        outlet: str, number: int, hours_ago: float, *, tier: int = 1, verdict: str = "alert", revision: str = "", backfill: bool = False, **facts: Any
+    ) -> PolicySignal:
         observed = begin + timedelta(seconds=seen[number])
         item = make.item_header(
             url=f"https://{outlet}.example/{imposer}/{product}", outlet=outlet, tier=tier, title=f"{imposer} {product} {revision}",

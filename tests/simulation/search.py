@@ -55,7 +55,6 @@ class Search:
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self.requests = 0
 
     @classmethod
     @contextmanager
@@ -63,11 +62,15 @@ class Search:
         with TemporaryDirectory() as directory, Room(Path(directory)).open() as room:
             yield cls(room)
 
+    @property
+    def log(self) -> list[str]:
+        """What the last run said."""
+        return self._room.log
+
     def run(self, seed: int, without: Iterable[str] = ()) -> Failure | None:
         """One seed, without some of its parts. None when every promise was kept."""
         left_out = tuple(sorted(without))
         evidence = World(Plan.of(seed).without(left_out), self._room).run()
-        self.requests += len(evidence.requests)
         found = problems(evidence)
         return Failure(seed, left_out, tuple(found), tuple(evidence.log)) if found else None
 

@@ -1,6 +1,6 @@
 """One run: two notifiers on one store and one log, told and disturbed as the plan says, until all is calm and nothing is left to do.
 
-    Plan -> World.run() -> Evidence -> checker.problems(evidence)
+Plan -> World.run() -> Evidence -> checker.problems(evidence)
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from ulid import ULIDGenerator
 
 from schemas.topics import POLICY_EVENTS, POLICY_SIGNALS
 from services.notifier import deliver, service
-from services.notifier.outbox import Relay
 from services.notifier.names import load_names
+from services.notifier.outbox import Relay
 from services.notifier.settings import NotifierSettings
 from services.notifier.wording import load_templates
 from services.runtime import codec
@@ -46,7 +46,7 @@ from services.store.engine import Store, metadata
 from services.store.secrets import open_cipher
 from tests.simulation.broker import SESSION, SimulatedBroker, Trouble
 from tests.simulation.loop import OWNER, Owner, SimulatedLoop, Stuck
-from tests.simulation.plan import BUSY, Incident, Plan
+from tests.simulation.plan import BUSY, Incident, Plan, chance_of
 from tests.simulation.receivers import HOST, Receivers, Request
 
 T = TypeVar("T")
@@ -120,7 +120,7 @@ class Room:
         self._empty.backup(self.connection)
         self._wanted = [_account(plan)]
         self.log.clear()
-        chance = random.Random(f"ids:{plan.seed}")
+        chance = chance_of("ids", plan.seed)
         random.seed(f"jitter:{plan.seed}")
         ulid.default_generator = ULIDGenerator(lambda: round(now().timestamp() * 1000), lambda _: chance.randbytes(10))
 
@@ -200,9 +200,9 @@ class World:
         self.plan = plan
         self.room = room
         self.loop = SimulatedLoop(f"order:{plan.seed}", self)
-        self.chance = random.Random(f"faults:{plan.seed}")
+        self.chance = chance_of("faults", plan.seed)
         moods = {reader.id: reader.moods for reader in plan.readers}
-        self.receivers = Receivers(self.loop, moods, BUSY, random.Random(f"receivers:{plan.seed}"))
+        self.receivers = Receivers(self.loop, moods, BUSY, chance_of("receivers", plan.seed))
         self.receivers.notice = self._notice
         self.broker = SimulatedBroker(self.now, _BrokerTrouble(self))
         self.notifiers = [Notifier(self, number) for number in range(2)]
@@ -421,7 +421,7 @@ class Notifier:
     async def _task(self, name: str, running: Any) -> None:
         try:
             await running
-        except Exception as exc:  # noqa: BLE001 it would have stopped the process
+        except Exception as exc:
             self._world.evidence.broken.append(f"{name} died: {type(exc).__name__}: {exc}")
             raise
         if not self._stop.is_set():
