@@ -103,8 +103,12 @@ class Room:
             importlib.import_module(module)
         config = ConfigDir()
         self.names, self.templates = load_names(config), load_templates(config, "en")
-        self._keys = directory / "keys"
-        open_cipher(self._keys, create=True)
+        keys = directory / "keys"
+        open_cipher(keys, create=True)
+        self._settings = NotifierSettings(
+            keys_file=keys, poll=PATIENCE, housekeeping=PATIENCE, batch_wait=PATIENCE, lease=LEASE,
+            concurrency=3, per_destination=2, breaker_longest=timedelta(minutes=1), drain=timedelta(seconds=10), batch_records=3,
+        )  # fmt: skip
         self._engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool, connect_args={"check_same_thread": False, "isolation_level": None})
         self.connection = cast("sqlite3.Connection", self._engine.raw_connection().driver_connection)
         self.connection.execute("PRAGMA foreign_keys=ON")
@@ -126,12 +130,8 @@ class Room:
 
     def build(self, world: World) -> Service:
         """A notifier as the process builds it, on simulated ground."""
-        settings = NotifierSettings(
-            keys_file=self._keys, poll=PATIENCE, housekeeping=PATIENCE, batch_wait=PATIENCE, lease=LEASE,
-            concurrency=3, per_destination=2, breaker_longest=timedelta(minutes=1), drain=timedelta(seconds=10), batch_records=3,
-        )  # fmt: skip
         store, registry, http = Store(self._engine, 1), CollectorRegistry(), cast("HttpClient", world.receivers)
-        return service.build(settings, world.broker, store, clock=world, registry=registry, http=http, config=ConfigDir())
+        return service.build(self._settings, world.broker, store, clock=world, registry=registry, http=http, config=ConfigDir())
 
     def history(self) -> int:
         """How much has become of deliveries."""
