@@ -19,7 +19,7 @@ run: setup ## see it work: all services in one process, the sample feed and the 
 	@$(BIN)/chipwire demo
 
 test: dev ## run every test; starts the real servers it needs itself
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: dev ## lint, formatting, types, import contracts, deploy files, rules
 	$(BIN)/ruff check

@@ -16,6 +16,7 @@ from schemas.api.digest import WebhookDigest
 from schemas.api.push import PushAnswer, PushedItem, PushProblem
 from schemas.api.webhook import WebhookAlert
 from schemas.config.lexicon import LexiconFile
+from schemas.config.opinion import OpinionWording
 from schemas.config.rule import RuleFile
 from schemas.config.source import Source
 from schemas.config.subscriptions import Subscriptions
@@ -42,6 +43,7 @@ CONTRACTS: Mapping[str, type[BaseModel]] = {
     "config/subscriptions.v1": Subscriptions,
     "config/template.v1": Template,
     "config/vocabulary.v1": VocabularyFile,
+    "config/opinion.v1": OpinionWording,
 }
 """File name to model. The names are public."""
 
@@ -52,6 +54,7 @@ HAND_WRITTEN: Mapping[str, str] = {
     "config/subscriptions.v1": "docs/howto/subscriptions.yaml",
     "config/template.v1": "services/notifier/templates/en.yaml",
     "config/vocabulary.v1": "services/notifier/vocabulary/products.yaml",
+    "config/opinion.v1": "services/classifier/opinion/wording/question.yaml",
 }
 """Where the example of a hand-written file stands, with its comments."""
 

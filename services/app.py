@@ -61,10 +61,10 @@ SERVICES: Mapping[str, Part] = {
 """Imported only when they run: a process that only classifies knows no mail."""
 
 
-def main(names: Sequence[str] = (), *, parts: Mapping[str, Part] = SERVICES) -> ExitCode:
+def main(names: Sequence[str] = (), *, parts: Mapping[str, Part] = SERVICES, clock: Clock | None = None) -> ExitCode:
     """Runs the named services, or all, until they are told to stop. Problems are sentences on stderr."""
     try:
-        return asyncio.run(run(tuple(dict.fromkeys(names)) or tuple(parts), parts=parts))
+        return asyncio.run(run(tuple(dict.fromkeys(names)) or tuple(parts), parts=parts, clock=clock))
     except Misconfigured as exc:
         print(*exc.problems, sep="\n", file=sys.stderr)  # noqa: T201 for people, before or instead of logs
         return ExitCode.MISUSED

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from hypothesis import settings
+
 from tests.servers.kafka import kafka, own_kafka
 from tests.servers.postgres import postgres, postgres_url
 from tests.servers.stores import store, store_url
@@ -12,3 +14,6 @@ __all__ = ["kafka", "own_kafka", "postgres", "postgres_url", "store", "store_url
 
 for _name in [name for name in os.environ if name.startswith("CHIPWIRE_") and not name.startswith("CHIPWIRE_TEST_")]:
     del os.environ[_name]
+
+settings.register_profile("untimed", deadline=None)  # how fast a busy machine is proves nothing
+settings.load_profile("untimed")

@@ -147,6 +147,20 @@ ROWS = (
                 [Query("max by (rule, why) (chipwire_classifier_quarantined_rule)", "{{rule}}: {{why}}")],
                 about="A rule that failed or was slow judges no more until its file changes.",
             ),
+            Chart(
+                "Second opinions",
+                [Query("sum by (outcome) (increase(chipwire_classifier_opinions_total[$__rate_interval])) > 0", "{{outcome}}")],
+                about="Where an endpoint is named. raised and lowered replace the first verdict; all others leave it.",
+                stacked=True,
+            ),
+            Chart(
+                "Tokens of second opinions today",
+                [
+                    Query("max(chipwire_classifier_opinion_spent_tokens)", "spent"),
+                    Query("max(chipwire_classifier_opinion_budget_tokens)", "budget"),
+                    Query("max(chipwire_classifier_opinion_breaker_open)", "endpoint left alone"),
+                ],
+            ),
         ),
     ),
     Row(

@@ -8,6 +8,7 @@ from schemas.events.base import Event, Moment
 from schemas.events.news import ItemHeader
 
 VERDICTS = ("alert", "context", "no")
+OPINION_OUTCOMES = ("agreed", "raised", "lowered", "kept", "refused", "unusable", "unanswered")
 ACTIONS = (
     "tighten", "loosen", "exempt", "shelve", "delay", "suspend", "rescind", "reinstate", "extend", "propose", "clarify", "list_add", "list_remove",
     "licence_grant", "licence_deny", "licence_revoke", "restrict_import", "intervene", "enforce", "tariff", "other",
@@ -99,13 +100,29 @@ class LanguageGuess(Event):
     confidence: float
 
 
+class Opinion(Event):
+    """What a second judge, a language model, made of an item that the first was unsure of. Every question that may have cost something is told, whatever came of it."""
+
+    model: str = Field(description="The model, as the endpoint names it.")
+    question: str = Field(description="Hash of all that was asked: wording, model, parameters, title and text. The same question has the same hash.")
+    asked_at: AwareDatetime
+    before: str = Field(description="The verdict that it was asked about.")
+    said: str | None = Field(default=None, description=f"One of {', '.join(VERDICTS)}; null where no usable answer came.")
+    reason: str | None = Field(default=None, description="Why, as one word of the list that the wording gives.")
+    quote: str | None = Field(default=None, description="The words of the item that it rests on.")
+    outcome: str = Field(description=f"One of {', '.join(OPINION_OUTCOMES)}. kept: a rule had settled it, and no answer changes that.")
+    cached: bool = Field(default=False, description="The same question had been answered before, and cost nothing.")
+    tokens_in: int = Field(default=0, description="What the question cost. Where the endpoint does not say, the most that it may have cost.")
+    tokens_out: int = Field(default=0, description="What the answer cost.")
+
+
 class PolicySignal(Event):
     """The verdict on one revision of one item.
 
     Keyed by item id. Verdicts on one item are ordered by (item.observed_at, ruleset_activated_at): a newer one replaces, an older one is dropped.
     """
 
-    id: str = Field(description="Item id, revision and ruleset hash, hashed.")
+    id: str = Field(description="Item id, revision and ruleset hash, and the question where a second judge was asked, hashed.")
     item: ItemHeader
     verdict: str = Field(alias="class", description=f"One of {', '.join(VERDICTS)}.")
     score: float = Field(description="0 to 1.")
@@ -114,5 +131,8 @@ class PolicySignal(Event):
     evidence: tuple[Evidence, ...] = ()
     rules: tuple[RuleHit, ...] = ()
     ruleset: str = Field(description="Hash of everything that judged: terms, rules, tables, model.")
-    ruleset_activated_at: AwareDatetime
+    ruleset_activated_at: AwareDatetime = Field(
+        description="A second opinion has a microsecond more than the verdict it was asked about, so that it replaces that one only."
+    )
+    opinion: Opinion | None = Field(default=None, description="Where a second judge was asked; the verdict is what came of it.")
     judged_at: AwareDatetime

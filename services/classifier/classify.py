@@ -37,6 +37,8 @@ class Trace:
     decided: str
     terms: Mapping[str, float] = field(default_factory=dict)
     change: str | None = None
+    rule: str | None = None
+    """The rule that settled the verdict; None where the score did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,13 @@ def classify(item: NewsItem, ruleset: Ruleset) -> Verdict:
     if not ruleset.terms.passes(view.sighting):
         return _by_rules_alone(view, ruleset)
     return _judge(view, fired_on(view, ruleset), ruleset)
+
+
+def overruled(item: NewsItem, ruleset: Ruleset, verdict: str, decided: str) -> Verdict:
+    """The item with a verdict that somebody else gave instead of the score, and the facts, evidence and confidence that go with it."""
+    view = ruleset.view(item)
+    fired = fired_on(view, ruleset)
+    return _worded(view, fired, _scored(view, fired, ruleset), ruleset, verdict, decided)
 
 
 def fired_on(view: View, ruleset: Ruleset) -> list[Rule]:
@@ -97,14 +106,19 @@ def weighed(view: View, fired: Iterable[Rule], ruleset: Ruleset) -> dict[str, fl
 
 def decide(view: View, fired: Sequence[Rule], scored: Scored, table: Score) -> tuple[str, str]:
     """The verdict and what decided: a rule with a verdict, else the score."""
-    for verdict in CAUTIOUS_FIRST:
-        for rule in _active(fired):
-            if rule.verdict == verdict:
-                return verdict, f"rule {rule.id}"
+    rule = settling(fired)
+    if rule is not None and rule.verdict is not None:
+        return rule.verdict, f"rule {rule.id}"
     said = f"score {scored.score:.2f} of {scored.by}"
     if scored.alerts:
         return "alert", f"{said} reaches {scored.alert}"
     return "context" if all(is_seen(feature, view.found) for feature in table.topic) else "no", f"{said} below {scored.alert}"
+
+
+def settling(fired: Iterable[Rule]) -> Rule | None:
+    """The rule whose verdict counts, if any has one."""
+    speaking = [rule for rule in _active(fired) if rule.verdict is not None]
+    return min(speaking, key=lambda rule: CAUTIOUS_FIRST.index(rule.verdict or ""), default=None)
 
 
 def _active(fired: Iterable[Rule]) -> list[Rule]:
@@ -112,11 +126,19 @@ def _active(fired: Iterable[Rule]) -> list[Rule]:
 
 
 def _judge(view: View, fired: Sequence[Rule], ruleset: Ruleset) -> Verdict:
+    scored = _scored(view, fired, ruleset)
+    return _worded(view, fired, scored, ruleset, *decide(view, fired, scored, ruleset.tables.score))
+
+
+def _scored(view: View, fired: Sequence[Rule], ruleset: Ruleset) -> Scored:
+    return ruleset.model.score(weighed(view, fired, ruleset), view.item.title or "", view.item.text)
+
+
+def _worded(view: View, fired: Sequence[Rule], scored: Scored, ruleset: Ruleset, verdict: str, decided: str) -> Verdict:
+    """The verdict with all that goes with it."""
     item, document, found = view.item, view.document, view.found
-    scored = ruleset.model.score(weighed(view, fired, ruleset), item.title or "", item.text)
-    verdict, decided = decide(view, fired, scored, ruleset.tables.score)
-    hits = _hits(fired)
-    trace = Trace(decided, scored.terms, _told(found))
+    hits, rule = _hits(fired), settling(fired)
+    trace = Trace(decided, scored.terms, _told(found), rule.id if rule is not None else None)
     if verdict == "no":
         return Verdict("no", scored.score, document.language, rules=hits, trace=trace)
     if verdict == "alert":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from schemas.events.news import NewsItem
@@ -15,6 +15,7 @@ from schemas.events.signal import PolicySignal
 from schemas.topics import POLICY_SIGNALS
 from services.classifier.classify import Verdict, classify
 from services.classifier.metrics import ClassifierMetrics
+from services.classifier.opinion.settle import Band, Doubt
 from services.classifier.quarantine import guilty
 from services.classifier.rules import Ruleset
 from services.runtime import codec, logs
@@ -28,13 +29,18 @@ SOURCE = "/chipwire/classifier"
 
 
 class Judge:
-    """Judges batches with the rule set of the moment. A rule that fails or is slow is taken out of it, and the batch is judged anew."""
+    """Judges batches with the rule set of the moment. A rule that fails or is slow is taken out of it, and the batch is judged anew.
 
-    def __init__(self, ruleset: Ruleset, *, clock: Clock, metrics: ClassifierMetrics, turn: timedelta, rule_limit: timedelta) -> None:
+    `doubts` are the verdicts of the last batch that a second judge may be asked about: those within `band`, where there is one.
+    """
+
+    def __init__(self, ruleset: Ruleset, *, clock: Clock, metrics: ClassifierMetrics, turn: timedelta, rule_limit: timedelta, band: Band | None = None) -> None:
         self._clock = clock
         self._metrics = metrics
         self._turn = turn.total_seconds()
         self._rule_limit = rule_limit
+        self._band = band
+        self.doubts: tuple[Doubt, ...] = ()
         self.ruleset = ruleset
         self.use(ruleset)
 
@@ -54,6 +60,7 @@ class Judge:
                 continue
             told = [(record, item, verdict) for record, item, verdict in judged if goes_on(item, verdict)]
             self._count(judged, told, busy)
+            self.doubts = tuple(self._doubts(judged, ruleset))
             return [_signal(record, item, verdict, ruleset, self._clock.now()) for record, item, verdict in told]
 
     async def _judge(self, records: Sequence[Record], ruleset: Ruleset) -> tuple[list[tuple[Record, NewsItem, Verdict]], float]:
@@ -68,6 +75,11 @@ class Judge:
                 await asyncio.sleep(0)
                 began = self._clock.monotonic()
         return judged, busy + self._clock.monotonic() - began
+
+    def _doubts(self, judged: Sequence[tuple[Record, NewsItem, Verdict]], ruleset: Ruleset) -> Iterator[Doubt]:
+        for record, item, verdict in judged:
+            if self._band is not None and self._band.is_open(verdict):
+                yield Doubt(item, verdict, ruleset, self._clock.monotonic(), onward(record))
 
     def _verdict(self, item: NewsItem, ruleset: Ruleset) -> Verdict:
         began = self._clock.monotonic()
@@ -111,7 +123,14 @@ def goes_on(item: NewsItem, verdict: Verdict) -> bool:
 
 
 def _signal(record: Record, item: NewsItem, verdict: Verdict, ruleset: Ruleset, now: datetime) -> Record:
-    signal = PolicySignal(
+    """The first verdict on an item, as it travels."""
+    signal = signal_of(item, verdict, ruleset, now)
+    return codec.encode(POLICY_SIGNALS, signal, key=item.id, id=signal.id, source=SOURCE, time=now, traceparent=onward(record))
+
+
+def signal_of(item: NewsItem, verdict: Verdict, ruleset: Ruleset, now: datetime) -> PolicySignal:
+    """A verdict as a signal."""
+    return PolicySignal(
         id=signal_id(item, ruleset),
         item=item.header(),
         verdict=verdict.verdict,
@@ -124,9 +143,9 @@ def _signal(record: Record, item: NewsItem, verdict: Verdict, ruleset: Ruleset, 
         ruleset_activated_at=ruleset.activated_at,
         judged_at=now,
     )
-    return codec.encode(POLICY_SIGNALS, signal, key=item.id, id=signal.id, source=SOURCE, time=now, traceparent=onward(record))
 
 
-def signal_id(item: NewsItem, ruleset: Ruleset) -> str:
-    """The same item, revision and rule set give the same id for ever."""
-    return hashlib.sha256(f"{item.id}\0{item.revision}\0{ruleset.hash}".encode()).hexdigest()[:32]
+def signal_id(item: NewsItem, ruleset: Ruleset, question: str = "") -> str:
+    """The same item, revision, rule set and question to a second judge give the same id for ever."""
+    parts = (item.id, item.revision, ruleset.hash, *([question] if question else []))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

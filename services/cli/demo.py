@@ -1,4 +1,4 @@
-"""`chipwire demo`: see it work. All services in one process on the embedded defaults, on a sample of made-up news and the live sources."""
+"""`chipwire demo`: see it work. All services in one process on the embedded defaults, on made-up news and the live sources, or on a story of the past."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -22,12 +23,18 @@ accounts:
 """
 
 
-def demo() -> None:
+def demo(
+    replay: Annotated[
+        Literal["h20"] | None, typer.Option(help="Play a story of the past at high speed instead: NVIDIA's H20, April to September 2025.", show_default=False)
+    ] = None,
+) -> None:
     """See it work, on made-up news and the live sources.
 
     All services run in this process, on a store of their own under var/demo/ that each start lays out anew. Alerts appear in the terminal, mails as files
-    under var/demo/outbox/. Ctrl-C ends it.
+    under var/demo/outbox/. Ctrl-C ends it. A replay ends by itself, and leaves what is known under var/replay/.
     """
+    if replay is not None:
+        _play(replay)
     from services import app
 
     lay_out(DIRECTORY, datetime.now(UTC))
@@ -36,6 +43,16 @@ def demo() -> None:
         f"chipwire demo: thirty made-up news items in eleven languages, and the live sources. Alerts appear below; Ctrl-C ends it.\nMails: {DIRECTORY}/outbox/\n"
     )
     raise typer.Exit(app.main())
+
+
+def _play(story: str) -> NoReturn:
+    from services import app
+    from services.cli import replay
+
+    replay.lay_out()
+    alike = {"CHIPWIRE_CLASSIFIER_ENCODER": "false"}  # the same on every machine, whether the encoder is installed or not
+    os.environ.update(environment(replay.DIRECTORY) | alike)
+    raise typer.Exit(app.main(replay.NAMES, parts=replay.PARTS, clock=replay.clock_of(story)))
 
 
 def lay_out(directory: Path, now: datetime) -> None:

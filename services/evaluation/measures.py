@@ -73,3 +73,8 @@ def accuracy(right: Sequence[bool], missed: int) -> Accuracy:
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
+
+
+def rounded(figures: Score) -> dict[str, float]:
+    """For people and programs: four digits."""
+    return {"precision": round(figures.precision, 4), "recall": round(figures.recall, 4), "f1": round(figures.f1, 4)}

@@ -5,7 +5,9 @@ Remembering comes last: what a crash forgets is published again, under the same 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from schemas.events.news import NewsItem
@@ -40,6 +42,7 @@ class Intake:
         self._store = store
         self._clock = clock
         self._metrics = metrics
+        self._in_hand: dict[str, asyncio.Future[None]] = {}
 
     async def take(self, items: Sequence[NewsItem]) -> Taken:
         """Returns when all are safe. Raises Unavailable; what was published by then is published again next time."""
@@ -49,6 +52,24 @@ class Intake:
         return taken
 
     async def _take(self, items: Sequence[NewsItem]) -> Taken:
+        async with self._alone(items):
+            return await self._publish(items)
+
+    @asynccontextmanager
+    async def _alone(self, items: Sequence[NewsItem]) -> AsyncIterator[None]:
+        """Holds these items. Another visit or push that has one of them in hand is waited for: what it publishes is known afterwards, and goes out once."""
+        while others := {self._in_hand[item.id] for item in items if item.id in self._in_hand}:
+            await asyncio.wait(others)
+        over = asyncio.get_running_loop().create_future()
+        self._in_hand |= dict.fromkeys((item.id for item in items), over)
+        try:
+            yield
+        finally:
+            for item in items:
+                self._in_hand.pop(item.id, None)
+            over.set_result(None)
+
+    async def _publish(self, items: Sequence[NewsItem]) -> Taken:
         known = await self._store.read(lambda db: ingest.revisions(db, [item.id for item in items]))
         new = [item for item in items if item.id not in known]
         changed = [item.model_copy(update={"revised": True}) for item in items if known.get(item.id, item.revision) != item.revision]

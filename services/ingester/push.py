@@ -5,14 +5,16 @@
     202 all taken · 207 some refused, the others taken · 400 none can be read · 401 no or wrong token · 413 too large · 429 busy · 503 off, or broker away
 
 Answers 202 and 207 mean that the items are safe. Whatever else comes back, push again: the same id is the same item, however often it comes.
+
+What is being published cannot be called back. So a push that has waited too long is answered, and yet goes on and counts as in hand until it is over; the same
+items again wait for it (`Intake`) and are then known.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -27,7 +29,7 @@ from schemas.api.push import PushAnswer, PushedItem, PushProblem, Refused
 from schemas.config.source import Source
 from schemas.events.news import NewsItem
 from services.ingester.entry import of_pushed
-from services.ingester.intake import Intake, Taken
+from services.ingester.intake import Intake
 from services.ingester.metrics import PUSH, IngesterMetrics
 from services.ingester.normalize import to_item
 from services.ingester.readers.jsonl import problem_of
@@ -64,6 +66,7 @@ class PushRoute:
         self._metrics = metrics
         self._settings = settings
         self._in_flight = 0
+        self._works = set[asyncio.Task[PushAnswer]]()
 
     @property
     def route(self) -> Route:
@@ -81,13 +84,38 @@ class PushRoute:
         self._metrics.push_seconds.observe(self._clock.monotonic() - started)
         return response
 
+    async def run(self, stop: asyncio.Event) -> None:
+        """Owns the pushes in hand: when the process stops, those that go on behind their answer may end."""
+        await stop.wait()
+        await asyncio.gather(*self._works, return_exceptions=True)
+
     async def _take(self, request: Request) -> PushAnswer:
         self._check_token(request.headers.get("authorization", ""))
-        async with self._body(request) as body:
+        work = asyncio.create_task(self._work(await self._read(request)), name="ingester.push")
+        self._works.add(work)
+        work.add_done_callback(self._over)
+        try:
+            async with asyncio.timeout(self._settings.push_deadline.total_seconds()):
+                return await asyncio.shield(work)
+        except TimeoutError:
+            raise NotTaken(429, "busy", "the line is full; push again later") from None
+
+    async def _work(self, body: bytes) -> PushAnswer:
+        """Everything behind the reading. The body counts as in flight until all is published."""
+        try:
             items, refused = await asyncio.to_thread(read, body, self._sources(), self._clock.now(), most=self._settings.push_max_items)
-            taken = await self._publish(list({item.id: item for item in items}.values()))
+            taken = await self._intake.take(list({item.id: item for item in items}.values()))
+        except Unavailable as exc:
+            raise NotTaken(503, "unavailable", f"{exc}; push again later") from exc
+        finally:
+            self._hold(-len(body))
         self._metrics.count_items(PUSH, new=taken.new, changed=taken.changed, unchanged=taken.unchanged)
         return PushAnswer(accepted=len(items), known=taken.unchanged, refused=refused)
+
+    def _over(self, work: asyncio.Task[PushAnswer]) -> None:
+        self._works.discard(work)
+        if not work.cancelled():
+            work.exception()  # whoever still waits gets it; nobody else needs to
 
     def _check_token(self, header: str) -> None:
         token = self._settings.push_token.get_secret_value()
@@ -97,9 +125,8 @@ class PushRoute:
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
             raise NotTaken(401, "unauthorised", "expected the header Authorization: Bearer with the push token")
 
-    @asynccontextmanager
-    async def _body(self, request: Request) -> AsyncIterator[bytes]:
-        """The body, counted as in flight until all is published. What is too much is refused before it is read, as far as it is announced."""
+    async def _read(self, request: Request) -> bytes:
+        """The body, counted as in flight from its first byte. What is too much is refused before it is read, as far as it is announced."""
         announced = request.headers.get("content-length", "")
         self._check_room(0, int(announced) if announced.isascii() and announced.isdigit() else 0)
         body = bytearray()
@@ -108,11 +135,12 @@ class PushRoute:
                 self._check_room(len(body), len(chunk))
                 body += chunk
                 self._hold(len(chunk))
-            yield bytes(body)
-        except ClientDisconnect:
-            raise NotTaken(400, "invalid", "the request ended before its body") from None
-        finally:
+        except BaseException as exc:
             self._hold(-len(body))
+            if isinstance(exc, ClientDisconnect):
+                raise NotTaken(400, "invalid", "the request ended before its body") from None
+            raise
+        return bytes(body)
 
     def _check_room(self, read_already: int, more: int) -> None:
         if read_already + more > self._settings.push_max_body:
@@ -124,15 +152,6 @@ class PushRoute:
     def _hold(self, size: int) -> None:
         self._in_flight += size
         self._metrics.push_bytes.set(self._in_flight)
-
-    async def _publish(self, items: Sequence[NewsItem]) -> Taken:
-        try:
-            async with asyncio.timeout(self._settings.push_deadline.total_seconds()):
-                return await self._intake.take(items)
-        except TimeoutError:
-            raise NotTaken(429, "busy", "the line is full; push again later") from None
-        except Unavailable as exc:
-            raise NotTaken(503, "unavailable", f"{exc}; push again later") from exc
 
 
 def read(body: bytes, sources: Mapping[str, Source], now: datetime, *, most: int) -> tuple[list[NewsItem], tuple[Refused, ...]]:

@@ -1,4 +1,4 @@
-"""The bundled sample of the demo: thirty made-up items in eleven languages, dated relative to now."""
+"""The bundled samples: thirty made-up items in eleven languages, dated relative to now, and stories of the past in our own words, dated as they happened."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def demo_items(now: datetime) -> list[PushedItem]:
     """The sample as pushed items. Each line of the file says how long ago its item was published (`age`)."""
     lines = (files("services.ingester") / "samples" / SAMPLE).read_text("utf-8").splitlines()
     return [_dated(json.loads(line), now) for line in lines]
+
+
+def replay_items(story: str) -> list[PushedItem]:
+    """The items of a story of the past, such as "h20", in the order in which they were published."""
+    lines = (files("services.ingester") / "samples" / f"{story}.jsonl").read_text("utf-8").splitlines()
+    return [PushedItem.model_validate_json(line) for line in lines]
 
 
 def demo_lines(now: datetime) -> str:

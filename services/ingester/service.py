@@ -49,7 +49,7 @@ def build(
 
         return put_into_use
 
-    tasks: dict[str, Task] = {"ingester.housekeeping": housekeeping.run}
+    tasks: dict[str, Task] = {"ingester.housekeeping": housekeeping.run, "ingester.push": push.run}
     if settings.poll:
         tasks["ingester.poll"] = poller.run
     return Service("ingester", tasks, ready={"store": store.ping}, routes=(push.route,), read_again=read_again)

@@ -53,8 +53,18 @@ def headline(facts: Facts, *, language: str = "en", templates: Templates) -> str
 
 
 def template_for(language: str, templates: Templates) -> Template:
-    """The template of a tag such as "ar-EG" or "zh-TW", of its language, or English."""
-    return templates.get(_SCRIPTS.get(language, language)) or templates.get(language.partition("-")[0]) or templates["en"]
+    """The template that speaks the language of a tag such as "ar-EG" or "zh-TW", or the English one."""
+    return spoken(language, templates) or templates["en"]
+
+
+def spoken(language: str, templates: Templates) -> Template | None:
+    """The template of a tag or, its last parts left out one by one, of a wider one (RFC 4647, section 3.4). None where nobody has written one."""
+    while language:
+        found = templates.get(_SCRIPTS.get(language, language))
+        if found is not None:
+            return found
+        language = language.rpartition("-")[0]
+    return None
 
 
 def listed(names: Sequence[str], style: Listing, shown: int = SHOWN) -> str:

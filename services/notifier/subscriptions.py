@@ -15,6 +15,7 @@ from schemas.config.subscriptions import CHATS, Account, ChatTarget, Destination
 from schemas.config.template import Templates
 from services.notifier.digest import reschedule
 from services.notifier.filters import unknown_names
+from services.notifier.headline import spoken
 from services.notifier.names import Names
 from services.notifier.settings import NotifierSettings
 from services.runtime.config_files import ConfigDir, read_yaml
@@ -60,7 +61,7 @@ def without_template(wanted: Sequence[WantedAccount], templates: Templates) -> l
         f"subscription {one.id!r} of account {account.id!r} asks for {one.language!r}, for which there are no templates yet; it is told in English"
         for account in wanted
         for one in account.subscriptions
-        if not {one.language, one.language.partition("-")[0]} & templates.keys()
+        if spoken(one.language, templates) is None
     ]
 
 

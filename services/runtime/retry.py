@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from services.runtime.clock import Clock
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,18 @@ class Backoff:
         """The wait after failure number `attempt` (from 1). `chance` is in [0, 1); `asked` is the other side's Retry-After, never undercut."""
         grown: timedelta = min(self.most, self.first * 2 ** min(attempt - 1, 30))
         return max(grown * (0.5 + chance / 2), min(asked or timedelta(0), self.longest_asked))
+
+
+async def until(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """What the work returns or raises; None when stopping is asked for first, and the work is given up then."""
+    doing, stopping = asyncio.create_task(work, name="until-stop"), asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return doing.result() if doing.done() else None
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)
 
 
 async def pause(duration: timedelta, *, clock: Clock, stop: asyncio.Event) -> None:

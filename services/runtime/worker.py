@@ -98,7 +98,9 @@ class Worker:
         clock: Clock,
         metrics: WorkerMetrics,
         settings: WorkerSettings = WorkerSettings(),
+        published: Callable[[], None] = lambda: None,
     ) -> None:
+        """`published` is called each time when what `handle` returned is safe, before `handle` is called again."""
         self._name = name
         self._topics = topics
         self._group = group
@@ -107,6 +109,7 @@ class Worker:
         self._clock = clock
         self._metrics = metrics
         self._settings = settings
+        self._published = published
         self._held: dict[Place, Record] = {}
         self._withheld: dict[Partition, int] = {}  # where commits would stand, were it not for what is held
         self._trouble: str | None = f"{name} has not joined its group yet"
@@ -200,6 +203,7 @@ class Worker:
             outputs = await self._handle(records)
             if outputs:
                 await self._publish(outputs)
+            self._published()
         except Unavailable:
             raise
         except Exception as exc:  # noqa: BLE001 whatever a handler raises is judged by its class

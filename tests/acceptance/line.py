@@ -138,6 +138,7 @@ class Home:
             "http_port": "0",
             "log_format": "json",
             "allow_networks": "127.0.0.0/8",
+            "classifier_encoder": "false",  # 30 ms for every item that is asked about; test_h20 has it on
             "ingester_poll": "false",
             "ingester_push_token": TOKEN,
         } | settings

@@ -21,14 +21,15 @@ GROWTH = 10.0
 def test_a_broker_that_goes_away_and_comes_back_costs_no_memory_and_loses_nothing(
     new_kafka: KafkaServer, make_home: Callable[..., Home], receiver: Receiver
 ) -> None:
-    home = make_home("home", broker=f"kafka://{new_kafka.address}", ingester_push_deadline="300ms")
+    home = make_home("home", broker=f"kafka://{new_kafka.address}", ingester_push_deadline="1s")
     home.subscribe(hook=receiver.url)
     child = home.start("run").ready()
-    assert push(child, [an_alert(1)]).status == 202
+    push_all(lambda: child, [[an_alert(1)]])
     assert receiver.wait_for(lambda requests: len(requests) == 1, seconds=30)
 
     new_kafka.stop()
-    large = [an_alert(2) | {"id": f"large-{number}", "text": "x" * 10_000} for number in range(200)]
+    weather = [an_alert(2) | {"id": f"large-{number}", "title": f"Weather {number}", "text": "x" * 10_000} for number in range(199)]  # judged at once
+    large = [an_alert(2), *weather]
     refused = [push(child, large) for _ in range(8)]  # 16 MB, which the allocator keeps room for
     before = child.megabytes
     refused += [push(child, large) for _ in range(20)]

@@ -56,7 +56,7 @@ CHINA_SIDE = news(
 @pytest.mark.kafka
 @pytest.mark.timeout(120)
 def test_each_turn_of_the_h20_story_is_one_mail_and_retellings_are_none(new_kafka: KafkaServer, make_home: Callable[..., Home], mails: Mailbox) -> None:
-    home = make_home("home", broker=f"kafka://{new_kafka.address}", notifier_smtp=f"smtp://127.0.0.1:{mails.port}")
+    home = make_home("home", broker=f"kafka://{new_kafka.address}", classifier_encoder="true", notifier_smtp=f"smtp://127.0.0.1:{mails.port}")
     home.subscribe(mail="desk@example.com")
     child = home.start("run").ready()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import fcntl
 import hashlib
 import os
 import shutil
@@ -19,7 +20,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,13 +208,22 @@ def _fetch(directory: Path) -> None:
     if not shutil.which("mvn"):
         raise NotAvailable("there is no `mvn` here; install Maven, it fetches Kafka's jars")
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent) as half:  # renamed when whole, so that a broken fetch is never taken for one
+    with _alone(directory.with_suffix(".lock")), tempfile.TemporaryDirectory(dir=directory.parent) as half:
+        if directory.exists():
+            return  # another test run was faster
         goal = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={half}/jars")
         done = subprocess.run(("mvn", "-B", "-q", "-f", POM, *goal), capture_output=True, text=True, timeout=600, check=False)
         if done.returncode:
             raise NotAvailable(f"Maven could not fetch Kafka's jars:\n{(done.stdout + done.stderr)[-2000:]}")
-        with suppress(OSError):  # another test run was faster
-            Path(half, "jars").rename(directory)
+        Path(half, "jars").rename(directory)  # when whole, so that a broken fetch is never taken for one
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One fetch at a time: two Mavens that write the same repository spoil it."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _cache() -> Path:

@@ -35,11 +35,13 @@ class Encoder:
 
     @classmethod
     def load(cls, path: Path) -> Encoder | None:
-        """The encoder, or None where numpy is not installed."""
+        """The encoder, or None where the extra `embeddings` is not installed."""
         try:
             import numpy as np
+            from threadpoolctl import threadpool_limits
         except ModuleNotFoundError:
             return None
+        threadpool_limits(1, user_api="blas")  # its matrices are small: threads gain nothing, and waiting for each other on a busy machine they cost thirtyfold
         with np.load(path) as stored:
             arrays = {name: stored[name] for name in stored.files}
         pieces = Pieces(arrays.pop("pieces").tobytes().decode().split("\n"), arrays.pop("scores"))

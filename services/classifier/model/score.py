@@ -7,18 +7,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from services.classifier.model.encoder import Encoder
 from services.classifier.model.forest import Forest
+from services.runtime.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SCORE = "score.json"
 ENCODER = "encoder.npz"
+FOREST = "forest"
 BOTH = "forest and encoder"
 OFFSET = "usual"
 """Name of what all items have in common."""
+
+
+class Reader(Protocol):
+    """What an encoder does: log-odds that an item is an alert, and what it says as a vector."""
+
+    def judge(self, title: str, text: str) -> float: ...
+    def vector(self, title: str, text: str) -> NDArray[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ class Scored:
     score: float
     alert: float
     terms: Mapping[str, float] = field(default_factory=dict)
-    by: str = "forest"
+    by: str = FOREST
 
     @property
     def alerts(self) -> bool:
@@ -47,24 +59,25 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What was trained. `open_from` and `open_to` are the scores between which the encoder is asked."""
+    """What was trained. `open_from` and `open_to` are the scores between which the encoder is asked; `alone_by` names what scores where it is not."""
 
     forest: Forest
     alone: Line
     together: Line
     open_from: float
     open_to: float
-    encoder: Encoder | None = None
+    encoder: Reader | None = None
+    alone_by: str = FOREST
 
     @property
     def name(self) -> str:
         """How items are scored."""
-        return "forest" if self.encoder is None else BOTH
+        return self.alone_by if self.encoder is None else BOTH
 
     def score(self, features: Mapping[str, float], title: str, text: str) -> Scored:
         """Title and text are read by the encoder only."""
         total, added = self.forest.add_up(features)
-        alone = _scored(self.alone, total, added, "forest")
+        alone = _scored(self.alone, total, added, self.alone_by)
         if self.encoder is None or not self.open_from <= alone.score <= self.open_to:
             return alone
         return _scored(self.together, total, added, BOTH, self.encoder.judge(title, text))
@@ -92,7 +105,17 @@ def read_model(*, encoder: bool = True) -> Model:
     return as_model(orjson.loads(score.read_bytes()), Encoder.load(weights[0]) if weights else None)
 
 
-def as_model(stored: Mapping[str, Any], encoder: Encoder | None) -> Model:
+def read_score(path: Path, encoder: Reader | None) -> Model:
+    """The model of a `score.json` that lies elsewhere. Raises Misconfigured."""
+    try:
+        return as_model(orjson.loads(path.read_bytes()), encoder)
+    except OSError as exc:
+        raise Misconfigured(f"{path} cannot be read: {exc.strerror}") from exc
+    except (ValueError, KeyError, TypeError) as exc:
+        raise Misconfigured(f"{path} holds no model: {exc}; expected a score.json as `chipwire model train` writes it") from exc
+
+
+def as_model(stored: Mapping[str, Any], encoder: Reader | None) -> Model:
     """From what `score.json` holds."""
     forest = Forest.read(stored["features"], stored["trees"])
     open_from, open_to = stored["open"]

@@ -219,11 +219,25 @@ async def test_under_backpressure_further_pushes_are_told_to_wait_and_nothing_is
 
 async def test_a_line_that_stays_full_is_busy_after_the_deadline(store: Store) -> None:
     desk = Desk(store, push_deadline=timedelta(milliseconds=20))
-    async with stuck(desk):
+    async with stuck(desk) as room:
         answer = await desk.push(ITEM)
+        held = desk.in_flight
+        room.set()
+        await settled(lambda: desk.in_flight == 0)
 
     assert answer.status_code == 429
-    assert desk.in_flight == 0
+    assert held > 0
+
+
+async def test_what_was_given_up_and_is_pushed_again_is_published_once(store: Store) -> None:
+    desk = Desk(store, push_deadline=timedelta(milliseconds=20))
+    async with stuck(desk) as room:
+        refused = [await desk.push(ITEM) for _ in range(3)]
+        room.set()
+        await settled(lambda: desk.in_flight == 0)
+
+    assert [answer.status_code for answer in refused] == [429, 429, 429]
+    assert len(desk.items()) == 1
 
 
 async def test_a_broker_that_is_away_is_told_and_the_item_may_come_again(desk: Desk) -> None:

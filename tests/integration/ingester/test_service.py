@@ -71,7 +71,7 @@ async def test_a_reload_with_a_bad_file_keeps_the_last_good_set(service_in: Serv
 
 
 def test_the_service_says_what_it_has(service_in: Service) -> None:
-    assert {"ingester.poll", "ingester.housekeeping"} == set(service_in.tasks)
+    assert {"ingester.poll", "ingester.push", "ingester.housekeeping"} == set(service_in.tasks)
     assert {"store"} == set(service_in.ready)
     assert [route.path for route in service_in.routes] == ["/v1/items"]  # type: ignore[attr-defined]  # they are plain routes
 
@@ -81,7 +81,7 @@ def test_without_polling_only_pushes_are_taken(tmp_path: Path) -> None:
     settings = IngesterSettings(poll=False)
     service = build(settings, FakeBroker(), store, clock=SystemClock(), registry=CollectorRegistry(), http=HttpClient(), config=config(tmp_path))
 
-    assert {"ingester.housekeeping"} == set(service.tasks)
+    assert {"ingester.push", "ingester.housekeeping"} == set(service.tasks)
 
 
 def test_a_source_to_visit_that_is_not_there_is_told(tmp_path: Path) -> None:

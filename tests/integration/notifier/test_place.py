@@ -85,6 +85,31 @@ async def test_a_newer_ruleset_replaces_the_verdict_of_the_same_revision(line: L
     assert await line.kinds() == ["new", "withdrawal"]
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["after the first verdict", "before it"])
+async def test_a_second_opinion_replaces_the_verdict_it_was_asked_about_in_whatever_order_they_come(line: Line, late: bool) -> None:
+    first = told("NPR")
+    just_after = first.ruleset_activated_at + timedelta(microseconds=1)
+    second = first.model_copy(update={"id": "second", "verdict": "no", "ruleset_activated_at": just_after})
+
+    for signal in (second, first) if late else (first, second):
+        await line.place(signal)
+
+    assert await line.kinds() == ([] if late else ["new", "withdrawal"])
+    assert [event.status for event in await line.events()] == ([] if late else ["withdrawn"])
+    assert line.outcomes["repeated"] == int(late)
+
+
+async def test_a_rule_set_that_is_loaded_later_judges_anew_whatever_the_second_opinion_was(line: Line) -> None:
+    first = told("NPR")
+    second = first.model_copy(update={"verdict": "no", "ruleset_activated_at": first.ruleset_activated_at + timedelta(microseconds=1)})
+    later = first.model_copy(update={"ruleset": "rules2", "ruleset_activated_at": make.NOW})
+
+    for signal in (first, second, later):
+        await line.place(signal)
+
+    assert [source.verdict for event in await line.events() for source in event.sources if event.status == "open"] == ["alert"]
+
+
 async def test_a_held_item_joins_when_a_better_source_comes(line: Line) -> None:
     await line.place(told("Blog", tier=3))
     assert await line.events() == []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trustme
 from aiohttp.abc import AbstractResolver
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runtime.errors import Rejected, Unavailable
@@ -560,7 +560,6 @@ async def test_one_blocked_request_does_not_colour_the_next(client):
     assert [blocked.reason, dropped.reason] == [Reason.BLOCKED_ADDRESS, Reason.DROPPED]
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 async def test_no_text_given_as_url_does_more_than_fail(text):
     async with HttpClient(resolver=Names(), tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:

@@ -6,7 +6,7 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.config.rule import Rule
@@ -117,7 +117,6 @@ _TEXTS = st.lists(st.one_of(_PIECES, st.text(max_size=4)), max_size=40).map(" ".
 SHIPPED = load_ruleset(ConfigDir(), now=make.NOW, encoder=False)
 
 
-@settings(deadline=None)
 @given(title=st.one_of(st.none(), _TEXTS), text=_TEXTS)
 @example(title=None, text="")
 @example(title="", text="US bans chips")

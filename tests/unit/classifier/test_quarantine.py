@@ -57,6 +57,17 @@ def test_the_rule_that_fails_or_is_slow_is_blamed_and_no_other(
     assert guilty(ITEM, with_rules(ruleset, likeness(clock)), monotonic=clock.monotonic, limit=LIMIT) == blamed
 
 
+def test_when_all_rules_together_are_quick_none_is_tried_alone(ruleset: Ruleset) -> None:
+    clock, asked = fakes.FakeClock(), list[str]()
+
+    def look(item: NewsItem, texts: Sequence[str]) -> float:
+        asked.append(item.id)
+        return 1.0
+
+    assert guilty(ITEM, with_rules(ruleset, look), monotonic=clock.monotonic, limit=LIMIT) == {}
+    assert len(asked) == 1
+
+
 def judge_of(ruleset: Ruleset, registry: CollectorRegistry, clock: fakes.FakeClock | None = None) -> Judge:
     return Judge(ruleset, clock=clock or fakes.FakeClock(), metrics=ClassifierMetrics(registry), turn=timedelta(seconds=1), rule_limit=LIMIT)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
 
 from schemas.config.rule import Rule
 from schemas.events.news import NewsItem
@@ -208,3 +209,19 @@ def test_it_does_not_start_on_rules_it_cannot_read(tmp_path: Path, shipped: Conf
 def test_its_settings_are_those_of_a_consumer_and_its_own() -> None:
     assert ClassifierSettings.variable("turn") == "CHIPWIRE_CLASSIFIER_TURN"
     assert isinstance(ClassifierSettings().worker, WorkerSettings)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"opinion_url": "llm.example/v1", "opinion_model": "m"}, "CHIPWIRE_CLASSIFIER_OPINION_URL: expected a URL"),
+        ({"opinion_url": "https://llm.example/v1"}, "CHIPWIRE_CLASSIFIER_OPINION_MODEL: expected the name of a model"),
+        ({"opinion_low": 0.9}, "CHIPWIRE_CLASSIFIER_OPINION_LOW: expected at most"),
+        ({"opinion_parameters": "[]"}, "CHIPWIRE_CLASSIFIER_OPINION_PARAMETERS: expected a JSON object"),
+        ({"opinion_parameters": "{"}, "CHIPWIRE_CLASSIFIER_OPINION_PARAMETERS: expected a JSON object"),
+        ({"opinion_parameters": '{"max_tokens": "many"}'}, "CHIPWIRE_CLASSIFIER_OPINION_PARAMETERS: expected a limit"),
+    ],
+)
+def test_settings_that_could_not_ask_anybody_are_refused(fields: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        ClassifierSettings(**fields)  # type: ignore[arg-type] they are wrong

@@ -20,8 +20,23 @@ ALERT = {
     "published": "2025-04-10",
     "title": "US drops plan for H20 export controls on China, NPR reports",
 } | LABELS
+SCORED = ALERT | {"title": "US tightens export controls on AI chips to China, Commerce Department says"}
+"""No rule settles it."""
 QUIET = {"id": "b", "class": "no", "language": "en", "published": "2025-04-10", "title": "Football team beats its rival"}
 MISSED = {"id": "c", "class": "alert", "language": "en", "published": "2025-04-10", "title": "A quiet day"} | LABELS
+
+QUIET_DAYS = """
+rules:
+  - id: quiet-days-tell
+    title: Quiet days tell
+    owner: tests
+    status: active
+    when: {phrase: quiet day}
+    verdict: alert
+    examples:
+      - {text: A quiet day, fires: true}
+      - {text: A loud day, fires: false}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -71,8 +86,8 @@ def test_gold_verdicts_measure_threads_alone(tmp_path: Path) -> None:
 def test_people_get_tables(tmp_path: Path) -> None:
     shown = run(tmp_path, [ALERT, MISSED]).stdout
 
-    assert "B-cubed" in shown
-    assert "direction" in shown
+    for told in ("B-cubed", "direction", "gold class", "calibration", "planned-curb-dropped"):
+        assert told in shown
 
 
 def test_a_missing_file_is_a_sentence() -> None:
@@ -80,3 +95,65 @@ def test_a_missing_file_is_a_sentence() -> None:
     app.command()(evaluate)
 
     assert isinstance(CliRunner().invoke(app, ["nowhere.jsonl"]).exception, Misconfigured)
+
+
+def test_unreadable_data_have_no_figures_and_no_speed(tmp_path: Path) -> None:
+    result = run(tmp_path, ["{oops"])
+
+    assert result.exit_code == 1
+    assert "no item could be read" in result.stdout
+    assert "None" not in result.stdout
+
+
+def test_a_page_with_charts_is_written_beside_the_figures(tmp_path: Path) -> None:
+    result = run(tmp_path, [ALERT, MISSED], "--json", "--html", str(tmp_path / "report.html"))
+
+    assert json.loads(result.stdout)["data"]["items"] == 2
+    assert "A quiet day" in (tmp_path / "report.html").read_text()
+
+
+def test_another_rule_set_is_held_against_ours_on_the_same_items(tmp_path: Path) -> None:
+    (tmp_path / "other" / "rules").mkdir(parents=True)
+    (tmp_path / "other" / "rules" / "quiet.yaml").write_text(QUIET_DAYS)
+
+    compared = json.loads(run(tmp_path, [ALERT, MISSED], "--json", "--compare", str(tmp_path / "other")).stdout)["compared"]
+
+    assert (compared["with"], compared["changed"]["found"]) == ("other", ["c"])
+    assert compared["differences"]["recall"]["difference"] == 0.5
+
+
+def test_another_model_is_held_against_ours(tmp_path: Path) -> None:
+    stored = json.loads(Path("services/classifier/model/score.json").read_text())
+    stored["alone"] |= {"alert": 1.1}
+    stored["together"] |= {"alert": 1.1}
+    (tmp_path / "never.json").write_text(json.dumps(stored))
+
+    figures = json.loads(run(tmp_path, [SCORED], "--json", "--no-encoder", "--compare", str(tmp_path / "never.json")).stdout)
+
+    assert figures["compared"]["ruleset"] != figures["ruleset"]
+    assert figures["compared"]["changed"]["missed"] == ["a"]
+
+
+def test_rules_alone_judge_without_what_was_learnt(tmp_path: Path) -> None:
+    figures = json.loads(run(tmp_path, [ALERT, QUIET], "--json", "--rules-alone").stdout)
+
+    assert (figures["model"], figures["alert"]["f1"]) == ("rules alone", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--unseen", "--rules-alone"], "without --unseen"),
+        (["--unseen", "--compare", "{model}"], "models of their own"),
+        (["--unseen", "--corpus", "{missing}"], "holds no items/"),
+        (["--compare", "{missing}"], "does not exist"),
+        (["--compare", "{data}"], "holds no model"),
+    ],
+)
+def test_what_cannot_be_measured_is_a_sentence(tmp_path: Path, arguments: list[str], problem: str) -> None:
+    places = {"{model}": "services/classifier/model/score.json", "{missing}": str(tmp_path / "missing"), "{data}": str(tmp_path / "labelled.jsonl")}
+
+    result = run(tmp_path, [ALERT], *(places.get(argument, argument) for argument in arguments))
+
+    assert isinstance(result.exception, Misconfigured)
+    assert problem in str(result.exception)

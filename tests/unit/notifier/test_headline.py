@@ -172,6 +172,7 @@ def test_a_language_without_a_template_is_told_in_english_and_a_region_in_its_la
     assert told("tlh") == told("en")
     assert told("ar-EG") == told("ar")
     assert (told("zh-TW"), told("zh")) == (told("zh-Hant"), told("zh-Hans"))
+    assert (told("zh-Hant-HK"), told("zh-Hans-SG")) == (told("zh-Hant"), told("zh-Hans"))
 
 
 def test_every_language_knows_the_same_products_countries_and_agencies():

@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.config.template import KINDS
@@ -221,7 +221,6 @@ def test_only_what_can_be_followed_as_it_stands_is_a_link(url):
 anything = st.text(st.characters(), max_size=400)  # lone surrogates as well
 
 
-@settings(deadline=None)
 @given(
     title=anything,
     outlet=anything,

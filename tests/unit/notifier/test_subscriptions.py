@@ -11,6 +11,7 @@ from schemas.config.template import Template
 from services.notifier import subscriptions
 from services.notifier.names import load_names
 from services.notifier.settings import NotifierSettings
+from services.notifier.wording import load_templates
 from services.runtime.config_files import ConfigDir
 from services.runtime.errors import Misconfigured
 from services.store.engine import Store
@@ -157,6 +158,14 @@ def test_a_language_without_templates_is_told(tmp_path: Path) -> None:
 
     assert "asks for 'sw'" in subscriptions.without_template(wanted, {"en": Template.model_construct()})[0]
     assert subscriptions.without_template(wanted, {"sw": Template.model_construct()}) == []
+
+
+@pytest.mark.parametrize("tag", ["zh", "zh-TW", "zh-HK", "zh-Hant-TW", "zh-Hans-CN", "ar-EG", "en-GB-oxendict"])
+def test_a_language_that_headlines_speak_by_its_script_or_without_its_region_is_not_called_missing(tag: str, tmp_path: Path) -> None:
+    path = written(tmp_path, "env: HOOK")
+    path.write_text(path.read_text("utf-8").replace("language: sw", f"language: {tag}"), "utf-8")
+
+    assert subscriptions.without_template(subscriptions.read(path, {"HOOK": SECRET}, NAMES), load_templates(ConfigDir())) == []
 
 
 async def test_keys_are_made_once_beside_the_database_and_readable_by_its_owner_alone(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.runtime.clock import SystemClock
-from services.runtime.retry import Backoff, pause
+from services.runtime.retry import Backoff, pause, until
 from tests.fakes import FakeClock
 
 
@@ -51,3 +51,20 @@ async def test_stopping_cuts_a_pause_short() -> None:
     stop.set()
 
     await asyncio.wait_for(waiting, 1)
+
+
+async def test_work_is_done_or_given_up_when_stopping_is_asked_for() -> None:
+    stop = asyncio.Event()
+    assert await until(stop, asyncio.sleep(0, "done")) == "done"
+
+    stop.set()
+    async with asyncio.timeout(10):
+        assert await until(stop, asyncio.Event().wait()) is None
+
+
+async def test_what_the_work_raises_is_raised() -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await until(asyncio.Event(), fail())

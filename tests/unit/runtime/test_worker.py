@@ -513,3 +513,27 @@ def _check_order(line: Line) -> None:
     for number in {record.partition for record in line.handler.handled}:
         offsets = list(dict.fromkeys(record.offset or 0 for record in line.handler.handled if record.partition == number))
         assert offsets == sorted(offsets)
+
+
+async def test_whoever_waits_for_the_outputs_is_told_once_they_are_safe() -> None:
+    line = Line()
+    safe: list[int] = []
+    line.worker = Worker(
+        name="classifier",
+        topics=[NEWS_ITEMS],
+        group="classifier",
+        handle=line.handler,
+        broker=line.broker,
+        clock=line.clock,
+        metrics=WorkerMetrics(CollectorRegistry(), "classifier"),
+        published=lambda: safe.append(len(line.broker.values(POLICY_SIGNALS))),
+    )
+    line.broker.fail("publish", Unavailable("away"), when=lambda records: records[0].topic == POLICY_SIGNALS.name)
+    await line.broker.publish([make.record(b"good")])
+    running = asyncio.create_task(line.worker.run(line.stop))
+    async with asyncio.timeout(10):
+        await anext(aiter(line.broker.read(POLICY_SIGNALS, follow=True)))
+        line.stop.set()
+        await running
+
+    assert safe == [1]
