@@ -45,22 +45,9 @@ class Case:
 
     @classmethod
     def of(cls, evidence: Evidence) -> Case:
-        case = cls(evidence, evidence.requests)
+        case = cls(evidence, evidence.requests, {"timers": []})
         assert evidence.db is not None
-        for table in (
-            "alerts",
-            "events",
-            "event_versions",
-            "event_items",
-            "verdicts",
-            "held",
-            "deliveries",
-            "attempts",
-            "waiting_alerts",
-            "outbox",
-            "seen",
-            "destinations",
-        ):
+        for (table,) in evidence.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             case.tables[table] = _rows(evidence.db, table)
         return case
 
@@ -360,6 +347,14 @@ def _quiet(case: Case) -> Iterator[str]:
                 yield f"{reader.id} was to be told {row['alert_id']} at {at}, in its quiet hours"
 
 
+def _calendar(case: Case) -> Iterator[str]:
+    """Each date of an event that the calendar has reached is told once."""
+    reached = [row for row in case.tables["timers"] if row["state"] == "done" and row["why"] is None]
+    by_calendar = [row for row in case.tables["event_versions"] if {"by_calendar", "reminder"} & {*json.loads(row["changes"])}]
+    if len(reached) != len(by_calendar):
+        yield f"{len(reached)} dates were reached and {len(by_calendar)} versions tell of one"
+
+
 PROMISES = {
     "placed": _placed,
     "told of": _told_of,
@@ -373,6 +368,7 @@ PROMISES = {
     "journal": _journal,
     "digest": _digests,
     "quiet": _quiet,
+    "calendar": _calendar,
 }
 """Each promise and the check of it."""
 

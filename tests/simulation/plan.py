@@ -14,7 +14,7 @@ from typing import Any
 from schemas.config.subscriptions import When
 from schemas.config.times import Times
 from schemas.events.base import Moment
-from schemas.events.signal import Company, PolicySignal
+from schemas.events.signal import Company, FactDate, PolicySignal
 from tests import make
 
 BEGINS = (datetime(2026, 3, 2, 9, 30, tzinfo=UTC), datetime(2026, 3, 29, 0, 35, tzinfo=UTC), datetime(2026, 10, 25, 0, 35, tzinfo=UTC))
@@ -153,7 +153,7 @@ MEASURES = (
     ("US", "H20", "NVIDIA"), ("CN", "gallium", "AXT"), ("NL", "EUV", "ASML"), ("JP", "photoresist", "JSR"), ("KR", "HBM", "SKhynix"),
     ("TW", "N2", "TSMC"), ("DE", "SiC_wafers", "Siltronic"), ("US", "EDA", "Synopsys"), ("CN", "graphite", "BTR"),
 )  # fmt: skip
-SHAPES = ("plain", "advanced", "withdrawn", "turned", "reversed", "denied", "backfill", "aggregated")
+SHAPES = ("plain", "advanced", "withdrawn", "turned", "reversed", "denied", "backfill", "aggregated", "dated")
 
 
 def _stories(chance: random.Random, begin: datetime) -> Iterator[Story]:
@@ -204,6 +204,11 @@ def _signals(shape: str, measure: tuple[str, str, str], severity: int, chance: r
             yield from (first, tell("ministry", 1, 4, tier=0, stage="announced", action="clarify", direction="neutral"))
         case "backfill":
             yield from (tell("wire", 0, 8, backfill=True), tell("daily", 1, 7, backfill=True))
+        case "dated":
+            effective, expires = (
+                FactDate(kind=kind, moment=Moment.parse(f"{begin + timedelta(days=days):%Y-%m-%d}")) for kind, days in (("effective", 1), ("expires", 12))
+            )
+            yield from (tell("wire", 0, 8, stage="announced", dates=(effective, expires)), tell("daily", 1, 7, stage="announced"))
         case "aggregated":
             yield from (tell("aggregator", 0, 8, tier=3), tell("wire", 1, 7))
 

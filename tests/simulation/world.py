@@ -116,6 +116,10 @@ class Room:
         self.connection.executescript(_WATCHED)
         self._empty = sqlite3.connect(":memory:", check_same_thread=False)
         self.connection.backup(self._empty)
+        self._left, self._next = dict(_LEFT), _NEXT
+        if "timers" in metadata.tables:
+            self._left["calendar"] = "SELECT count(*) FROM timers WHERE state = 'waiting'"
+            self._next = _NEXT.removesuffix(")") + " UNION SELECT due_at FROM timers WHERE state = 'waiting')"
         self._wanted: list[WantedAccount] = []
         self.log: list[str] = []
 
@@ -139,16 +143,13 @@ class Room:
 
     def left(self) -> str:
         """What has not come to its end yet; empty when all has."""
-        for what, query in _LEFT.items():
-            if self.connection.execute(query).fetchone()[0]:
-                return what
-        return ""
+        return next((what for what, query in self._left.items() if self.connection.execute(query).fetchone()[0]), "")
 
     def next_due(self) -> datetime | None:
         """When the next of what is left is due; None when something is under way."""
         if self.connection.execute(_UNDER_WAY).fetchone()[0]:
             return None
-        [due] = self.connection.execute(_NEXT).fetchone()
+        [due] = self.connection.execute(self._next).fetchone()
         return None if due is None else datetime.fromtimestamp(due / 1e6, UTC)
 
     @contextmanager
