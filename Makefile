@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The environment of a shell must not reach into the set-up: this project installs what its lock files say.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help setup dev run test check format bench schemas lock clean
+.PHONY: help setup dev run test check format simulate bench schemas lock clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: dev ## lint, formatting, types, import contracts, deploy files, rules
 format: dev ## put the code into the house's form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+simulate: dev ## run the notifier's life on simulated time, disturbed in the order that each seed gives (SEEDS=20000, FIRST=0)
+	$(BIN)/python -m tests.simulation $(or $(SEEDS),1000) --first $(or $(FIRST),0)
 
 bench: dev ## measure speed and memory, each with its baseline (NEWS=file.jsonl[.gz] or CHIPWIRE_BENCH_NEWS for news of your own, ONLY="classify kafka" for some)
 	$(BIN)/python -m tests.bench $(if $(NEWS),--news "$(NEWS)") $(if $(ONLY),--only $(ONLY))

@@ -15,14 +15,14 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from services.store import digests, notices
+from services.store import notices
 from services.store.accounts import DestinationKey, destinations
-from services.store.delivery import CORRECTING, among, attempts, deliveries, was_told
+from services.store.delivery import attempts, deliveries
 from services.store.engine import Instant, database_now
 from services.store.health import Breaker, Health, health_after
+from services.store.overtaken import drop_overtaken
 from services.store.queue import Claimed
 from services.store.rows import Given
-from services.store.threads import events
 
 OURS = frozenset({"bug", "disk", "interrupted", "store", "unreadable"})
 """Reasons that say nothing about the receiver."""
@@ -60,7 +60,8 @@ def journal(db: Connection, results: Sequence[Result], now: datetime, breaker: B
         rows = _ENDED.rows(dialect, [_ended(result, now) for result in mine])
         db.execute(_settle(dialect), rows)
         db.execute(_note(dialect), {"now": now} | rows)
-        _drop_overtaken(db, [result.delivery for result in mine if result.outcome != "sent"], now)
+        unsent = [result.delivery for result in mine if result.outcome != "sent"]
+        drop_overtaken(db, {one.destination for one in unsent}, {event_id for one in unsent for event_id in one.event_ids}, now)
         _note_health(db, mine, now, breaker, jitter)
     return [result for result in results if held.get(result.delivery.id) != result.delivery.token]
 
@@ -195,30 +196,3 @@ def _put_off(db: Connection, key: DestinationKey, until: datetime) -> None:
     """What waits for a destination that is left alone is not due before: it would stand in the way of all others."""
     own = (deliveries.c.account_id == key.account_id, deliveries.c.destination_id == key.id, deliveries.c.state == "pending")
     db.execute(deliveries.update().where(*own, deliveries.c.due_at < until).values(due_at=until, late=True))
-
-
-# ---- what was overtaken meanwhile
-
-
-def _drop_overtaken(db: Connection, unsent: Sequence[Claimed], now: datetime) -> None:
-    """What failed while a newer version came in is superseded; and a correction of what nobody was told goes with it."""
-    if not unsent:
-        return
-    newer, before = deliveries.alias("newer"), deliveries.alias("before")
-    touched = sorted({event_id for delivery in unsent for event_id in delivery.event_ids})
-    digests.strip(db, touched, now)
-    waiting = (deliveries.c.state == "pending", deliveries.c.event_id.in_(touched), among({delivery.destination for delivery in unsent}))
-    overtaken = sa.exists().where(*_same_place(newer), newer.c.version > deliveries.c.version)
-    db.execute(deliveries.update().where(*waiting, overtaken).values(state="superseded", why="newer_version", ended_at=now))
-    known = sa.exists().where(*_same_place(before), before.c.version < deliveries.c.version, was_told(before))
-    under_another_id = sa.exists().where(events.c.merged_into == deliveries.c.event_id)  # who was told of what was merged into it knows of it
-    pointless = (deliveries.c.kind.in_(CORRECTING), sa.not_(known), sa.not_(digests.told_inside(deliveries)), sa.not_(under_another_id))
-    db.execute(deliveries.update().where(*waiting, *pointless).values(state="superseded", why="never_told", ended_at=now))
-
-
-def _same_place(other: sa.FromClause) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        other.c.event_id == deliveries.c.event_id,
-        other.c.account_id == deliveries.c.account_id,
-        other.c.destination_id == deliveries.c.destination_id,
-    )

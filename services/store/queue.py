@@ -27,6 +27,7 @@ from services.store.delivery import attempts, deliveries
 from services.store.digests import DIGEST, Digest, contents
 from services.store.engine import Instant, database_now
 from services.store.health import Breaker
+from services.store.overtaken import drop_overtaken
 from services.store.rows import Given
 from services.store.threads import alerts, events
 
@@ -326,15 +327,17 @@ def release(db: Connection, claimed: Sequence[Claimed], now: datetime) -> None:
     """Gives back what was claimed and never begun: due at once, the attempt not counted."""
     if not claimed:
         return
+    now = database_now(db, now)
     dialect = db.dialect.name
     lines = [{"id": delivery.id, "token": delivery.token} for delivery in claimed]
-    db.execute(_give_back(dialect), {"now": database_now(db, now)} | _HELD.rows(dialect, lines))
+    db.execute(_give_back(dialect), {"now": now} | _HELD.rows(dialect, lines))
+    drop_overtaken(db, {delivery.destination for delivery in claimed}, {event_id for delivery in claimed for event_id in delivery.event_ids}, now)
 
 
 def tidy(db: Connection, now: datetime) -> Tidied:
     """Takes back leases that ran out (the receiver may have had those deliveries), and withholds what may not be sent any more."""
     now = database_now(db, now)
-    names = ("id", "attempts", "account_id", "started_at")
+    names = ("id", "attempts", "account_id", "started_at", "destination_id", "event_id")
     lost = db.execute(
         deliveries.update()
         .where(deliveries.c.id.in_(_expired(db, now)))
@@ -345,8 +348,9 @@ def tidy(db: Connection, now: datetime) -> Tidied:
         abandoned = {"ended_at": now, "outcome": "abandoned", "reason": "abandoned"}
         db.execute(
             attempts.insert(),
-            [{"delivery_id": one, "number": number, "account_id": account, "started_at": began} | abandoned for one, number, account, began in lost],
+            [{"delivery_id": row.id, "number": row.attempts, "account_id": row.account_id, "started_at": row.started_at} | abandoned for row in lost],
         )
+        drop_overtaken(db, {DestinationKey(row.account_id, row.destination_id) for row in lost}, {row.event_id for row in lost}, now)
     return Tidied(len(lost), _withhold(db, now))
 
 

@@ -181,6 +181,26 @@ async def test_a_correction_of_what_was_in_flight_and_failed_goes_with_it(store:
     assert await store.read(states) == {("hook", A1): "superseded", ("hook", A2): "superseded"}
 
 
+@pytest.mark.parametrize("kind", ["update", "correction"])
+async def test_what_was_abandoned_while_a_newer_version_came_is_not_tried_again(store: Store, now: FakeClock, kind: str) -> None:
+    await claimed(store, now, lease=timedelta(seconds=-1))
+    await store.run(lambda db: (raise_alert(db, V2, kind=kind, now=now.now()), fan_out_all(db, now.now())))
+
+    await store.run(lambda db: queue.tidy(db, now.now()))
+
+    assert await store.read(states) == {("hook", A1): "superseded", ("hook", A2): "pending"}, "its receiver may have it, so a correction goes"
+
+
+@pytest.mark.parametrize(("kind", "then"), [("update", "pending"), ("correction", "superseded")])
+async def test_what_is_given_back_while_a_newer_version_came_is_not_tried_again(store: Store, now: FakeClock, kind: str, then: str) -> None:
+    mine = await claimed(store, now)
+    await store.run(lambda db: (raise_alert(db, V2, kind=kind, now=now.now()), fan_out_all(db, now.now())))
+
+    await store.run(lambda db: queue.release(db, mine, now.now()))
+
+    assert await store.read(states) == {("hook", A1): "superseded", ("hook", A2): then}, "its receiver never had it, so there is nothing to correct"
+
+
 # ---- claiming
 
 

@@ -46,7 +46,8 @@ def read_examples(corpus: Path, others: Sequence[Path], weights: Mapping[str, fl
     lines = [(line, source) for path, source in files for line in _lines(path)]
     groups = _groups([line for line, _ in lines], _same_events(corpus / EVENTS))
     return [
-        Example(line, source, weights.get(source, 1.0) * (0.5 if line.doubted or line.aside else 1.0), group) for (line, source), group in zip(lines, groups, strict=True)
+        Example(line, source, weights.get(source, 1.0) * (0.5 if line.doubted or line.aside else 1.0), group)
+        for (line, source), group in zip(lines, groups, strict=True)
     ]
 
 
