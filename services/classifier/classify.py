@@ -132,6 +132,11 @@ def settling(fired: Iterable[Rule]) -> Rule | None:
     return min(speaking, key=lambda rule: CAUTIOUS_FIRST.index(rule.verdict or ""), default=None)
 
 
+def is_led(fired: Iterable[Rule]) -> bool:
+    """Whether a rule speaks for an alert. Where none does, the score has to be surer: it knows the words of a measure, and the world has more news than it learnt from."""
+    return any("alert" in (rule.verdict, rule.leans) for rule in _active(fired))
+
+
 def _active(fired: Iterable[Rule]) -> list[Rule]:
     return [rule for rule in fired if rule.status == "active"]
 
@@ -142,7 +147,7 @@ def _judge(view: View, fired: Sequence[Rule], ruleset: Ruleset) -> Verdict:
 
 
 def _scored(view: View, fired: Sequence[Rule], ruleset: Ruleset) -> Scored:
-    return ruleset.model.score(weighed(view, fired, ruleset), view.item.title or "", view.item.text)
+    return ruleset.model.score(weighed(view, fired, ruleset), view.item.title or "", view.item.text, led=is_led(fired))
 
 
 def _worded(view: View, fired: Sequence[Rule], scored: Scored, ruleset: Ruleset, verdict: str, decided: str) -> Verdict:

@@ -18,5 +18,5 @@ def rules_alone(ruleset: Ruleset) -> Ruleset:
     leaning = [rule for rule in ruleset.rules if rule.status == "active" and rule.leans is not None]
     trees = [[place, 0.5, 0.0, 0.0, FOR if rule.leans == "alert" else AGAINST] for place, rule in enumerate(leaning)]
     forest = Forest.read([f"rule:{rule.id}" for rule in leaning], trees)
-    line = Line(forest=1.0, encoder=0.0, offset=START, alert=0.5)
+    line = Line(forest=1.0, encoder=0.0, offset=START, alert=0.5, unled=0.5)
     return replace(ruleset, model=Model(forest, line, line, 1.0, 0.0, alone_by=NAME), hash=f"{ruleset.hash}+rules")

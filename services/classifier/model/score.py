@@ -35,12 +35,13 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Weights of log-odds, and the score from which an item alerts."""
+    """Weights of log-odds, and the score from which an item alerts: where a rule speaks for it, and where none does."""
 
     forest: float
     encoder: float
     offset: float
     alert: float
+    unled: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +75,22 @@ class Model:
         """How items are scored."""
         return self.alone_by if self.encoder is None else BOTH
 
-    def score(self, features: Mapping[str, float], title: str, text: str) -> Scored:
-        """Title and text are read by the encoder only."""
+    def score(self, features: Mapping[str, float], title: str, text: str, *, led: bool) -> Scored:
+        """Title and text are read by the encoder only. `led` tells whether a rule speaks for an alert."""
         total, added = self.forest.add_up(features)
-        alone = _scored(self.alone, total, added, self.alone_by)
+        alone = _scored(self.alone, total, added, self.alone_by, led)
         if self.encoder is None or not self.open_from <= alone.score <= self.open_to:
             return alone
-        return _scored(self.together, total, added, BOTH, self.encoder.judge(title, text))
+        return _scored(self.together, total, added, BOTH, led, self.encoder.judge(title, text))
 
 
-def _scored(line: Line, total: float, added: Mapping[str, float], by: str, read: float = 0.0) -> Scored:
+def _scored(line: Line, total: float, added: Mapping[str, float], by: str, led: bool, read: float = 0.0) -> Scored:
     odds = line.forest * total + line.encoder * read + line.offset
     terms = {name or OFFSET: line.forest * value for name, value in added.items()}
     terms[OFFSET] = terms.get(OFFSET, 0.0) + line.offset
     if line.encoder:
         terms["encoder"] = line.encoder * read
-    return Scored(1 / (1 + math.exp(-odds)), line.alert, terms, by)
+    return Scored(1 / (1 + math.exp(-odds)), line.alert if led else line.unled, terms, by)
 
 
 def model_files(*, encoder: bool) -> tuple[Path, ...]:

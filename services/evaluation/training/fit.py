@@ -7,10 +7,11 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from services.classifier.classify import decide, fired_on, may_alert, weighed
+from services.classifier.classify import decide, fired_on, is_led, may_alert, weighed
 from services.classifier.model.score import Scored
 from services.classifier.rules import Ruleset
 from services.evaluation.measures import Score, count
@@ -25,10 +26,9 @@ REAL_COUNTS = 3.0
 """How much more real items count when scores are made probabilities: they are what will come."""
 FEW = 8
 """Languages with fewer alerts are measured together."""
-STEPS = tuple(step / 100 for step in range(15, 76))
-"""Thresholds that are tried."""
-SMOOTH = 4
-"""A threshold is judged with so many on either side: next month's news will not be this year's."""
+STEP = 0.05
+STEPS = tuple(round(STEP * step, 2) for step in range(4, 19))
+"""Thresholds that are tried, each with its neighbours: next month's news will not be this year's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,23 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """An example that the gate lets through, as the score sees it; `settled` is the verdict where the score does not decide: a rule's, or none of the topic."""
+    """An example that the gate lets through, as the score sees it; `settled` is the verdict where the score does not decide: a rule's, or none of the topic; `led` by a rule."""
 
     example: Example
     features: dict[str, float]
     settled: str | None
+    led: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The score from which an item alerts: where a rule speaks for it, and where none does."""
+
+    led: float
+    unled: float
+
+    def __str__(self) -> str:
+        return f"{self.led:.2f}, where no rule speaks for it {self.unled:.2f}"
 
 
 def fit(examples: Sequence[Example], ruleset: Ruleset, judged: Mapping[str, float], *, folds: int, seed: int) -> Made:
@@ -73,8 +85,8 @@ def fit(examples: Sequence[Example], ruleset: Ruleset, judged: Mapping[str, floa
     }
     stored = {
         "data": dict(_sizes(examples)),
-        "alone": {"forest": alone.weights[0], "encoder": 0.0, "offset": alone.offset, "alert": thresholds[0]},
-        "together": _line(together, thresholds[1]) if together else {"forest": 1.0, "encoder": 0.0, "offset": 0.0, "alert": 0.5},
+        "alone": {"forest": alone.weights[0], "encoder": 0.0, "offset": alone.offset} | _stored(thresholds[0]),
+        "together": _line(together, thresholds[1]) if together else {"forest": 1.0, "encoder": 0.0, "offset": 0.0, "alert": 0.5, "unled": 0.5},
         "open": list(OPEN) if together else [1.0, 0.0],
         "features": list(whole.names),
         "trees": whole.trees,
@@ -89,7 +101,7 @@ def _look(example: Example, ruleset: Ruleset) -> _Seen | None:
     fired = fired_on(view, ruleset)
     verdict, decided = decide(view, fired, Scored(0.0, 1.0), ruleset.tables.score)
     settled = decided.startswith("rule ") or not may_alert(view.found, ruleset.tables.score)
-    return _Seen(example, weighed(view, fired, ruleset), verdict if settled else None)
+    return _Seen(example, weighed(view, fired, ruleset), verdict if settled else None, is_led(fired))
 
 
 def _both(score: float, odds: float, said: float | None, line: Fitted | None) -> float:
@@ -98,29 +110,44 @@ def _both(score: float, odds: float, said: float | None, line: Fitted | None) ->
     return line.score((odds, said))
 
 
-def _line(fitted: Fitted, alert: float) -> dict[str, float]:
-    return {"forest": fitted.weights[0], "encoder": fitted.weights[1], "offset": fitted.offset, "alert": alert}
+def _line(fitted: Fitted, threshold: Threshold) -> dict[str, float]:
+    return {"forest": fitted.weights[0], "encoder": fitted.weights[1], "offset": fitted.offset} | _stored(threshold)
 
 
-def _alerts(one: _Seen, score: float, threshold: float) -> bool:
-    return one.settled == "alert" if one.settled is not None else score >= threshold
+def _stored(threshold: Threshold) -> dict[str, float]:
+    return {"alert": threshold.led, "unled": threshold.unled}
 
 
-def _best_threshold(examples: Sequence[Example], seen: Sequence[_Seen], scores: Sequence[float]) -> float:
+def _alerts(one: _Seen, score: float, threshold: Threshold) -> bool:
+    return one.settled == "alert" if one.settled is not None else score >= (threshold.led if one.led else threshold.unled)
+
+
+def _best_threshold(examples: Sequence[Example], seen: Sequence[_Seen], scores: Sequence[float]) -> Threshold:
     """The one with the best F1, smoothed over its neighbours: the mean over the kinds of news, real news counting twice."""
     kinds = sorted({one.source for one in examples})
-    f1 = [sum(_f1(examples, seen, scores, kind, step) * (2 if kind == REAL else 1) for kind in kinds) for step in STEPS]
-    smooth = [sum(f1[max(place - SMOOTH, 0) : place + SMOOTH + 1]) / len(f1[max(place - SMOOTH, 0) : place + SMOOTH + 1]) for place in range(len(f1))]
-    return STEPS[max(range(len(smooth)), key=smooth.__getitem__)]
+    f1 = {
+        pair: sum(_f1(examples, seen, scores, kind, Threshold(*pair)) * (2 if kind == REAL else 1) for kind in kinds)
+        for pair in product(STEPS, STEPS)
+        if pair[0] <= pair[1]
+    }
+    return Threshold(*max(f1, key=lambda pair: _smooth(f1, *pair)))
 
 
-def _f1(examples: Sequence[Example], seen: Sequence[_Seen], scores: Sequence[float], kind: str, threshold: float) -> float:
+def _smooth(f1: Mapping[tuple[float, float], float], led: float, unled: float) -> float:
+    """The mean with the neighbours on all sides."""
+    around = (-1, 0, 1)
+    near = [f1.get((round(led + STEP * one, 2), round(unled + STEP * other, 2))) for one, other in product(around, around)]
+    there = [value for value in near if value is not None]
+    return sum(there) / len(there)
+
+
+def _f1(examples: Sequence[Example], seen: Sequence[_Seen], scores: Sequence[float], kind: str, threshold: Threshold) -> float:
     judged = [(one.example.alert, _alerts(one, score, threshold)) for one, score in zip(seen, scores, strict=True) if one.example.source == kind]
     stopped = sum(one.alert for one in examples if one.source == kind) - sum(alert for alert, _ in judged)
     return count([*judged, *[(True, False)] * stopped]).score.f1
 
 
-def _figures(examples: Sequence[Example], seen: Sequence[_Seen], scores: Sequence[float], threshold: float) -> dict[str, Any]:
+def _figures(examples: Sequence[Example], seen: Sequence[_Seen], scores: Sequence[float], threshold: Threshold) -> dict[str, Any]:
     """By source and by language, over all examples: one that the gate stops is found to be none."""
     found = {one.example.line.id: _alerts(one, score, threshold) for one, score in zip(seen, scores, strict=True)}
     groups: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
@@ -149,7 +176,7 @@ def shown(figures: Mapping[str, Any]) -> str:
     """The figures for people."""
     lines = []
     for mode, measured in figures.items():
-        lines.append(f"{mode}: alert from {measured['threshold']:.2f}")
+        lines.append(f"{mode}: alert from {measured['threshold']}")
         scores: list[tuple[str, Score]] = [(name, score) for name, score in measured.items() if isinstance(score, Score)]
         lines += [f"  {name:<18} F1 {score.f1:.3f}  precision {score.precision:.3f}  recall {score.recall:.3f}" for name, score in scores]
     return "\n".join(lines)
