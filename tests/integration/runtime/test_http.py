@@ -291,6 +291,7 @@ async def test_compressed_bytes_that_never_yield_any_are_counted_too(client):
         ("deflate", zlib.compress(b"news " * 1000)[2:-4]),
         ("identity", b"news " * 1000),
     ],
+    ids=["gzip", "gzip in two parts", "deflate", "deflate without its envelope", "as it is"],
 )
 async def test_a_compressed_body_is_opened(client, encoding, packed):
     async with hostile.serve(hostile.answer(packed, headers=f"Content-Encoding: {encoding}\r\n")) as server:

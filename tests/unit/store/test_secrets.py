@@ -36,7 +36,7 @@ def test_a_lost_key_is_told_without_the_words_it_hid() -> None:
     assert "example" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["", "\n", "no key", f"{OLD}\nno-key\n"])
+@pytest.mark.parametrize("content", ["", "\n", "no key", f"{OLD}\nno-key\n"], ids=["nothing", "an empty line", "no key", "a key and no key"])
 def test_a_file_that_holds_no_keys_is_refused_and_never_replaced(tmp_path: Path, content: str) -> None:
     path = tmp_path / "keys"
     path.write_text(content)
