@@ -24,7 +24,7 @@ class Line(Event):
     language: str | None = None
     published: Moment | None = None
     source: str = "file"
-    tier: int = 1
+    tier: int = Field(default=1, ge=0, le=3)
     title: str | None = None
     text: str | None = None
     event: str | None = Field(default=None, description="The same for items that tell the same event.")
