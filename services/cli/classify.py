@@ -54,6 +54,7 @@ def classify(
     """
     from services.classifier.classify import classify as judge
     from services.cli.rulesets import config_dir, read_ruleset
+    from services.notifier.channels.harmless import harmless
     from services.notifier.wording import load_templates
 
     lines, problems = _read(file, {"title": title, "published": published, "language": language, "tier": tier, "source": source})
@@ -63,7 +64,7 @@ def classify(
     for line in lines:
         item = line.to_item()
         verdict = judge(item, ruleset)
-        print(printable(as_line(item, verdict, ruleset.hash, templates) if as_json else card(item, verdict, templates)))
+        print(printable(as_line(item, verdict, ruleset.hash, templates) if as_json else harmless(card(item, verdict, templates))))
     if not (lines or problems):
         print(f"{file} holds no items", file=sys.stderr)
     for problem in problems:
@@ -82,7 +83,7 @@ def _read(file: str, given: dict[str, Any]) -> tuple[tuple[Line, ...], list[str]
     if file.endswith(".jsonl") or (file == "-" and content.lstrip().startswith(b"{")):
         data = parse(content)
         return data.lines, [str(problem) for problem in data.problems]
-    text = content.decode("utf-8-sig", errors="replace").strip()
+    text = as_text(content, of="standard input" if file == "-" else file).strip()
     if not text and not given["title"]:
         raise Misconfigured(f"{'standard input' if file == '-' else file} is empty; expected the text of a news item")
     try:
@@ -98,6 +99,15 @@ def _content(file: str) -> bytes:
         return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as exc:
         raise Misconfigured(f"{file} cannot be read: {exc.strerror}") from exc
+
+
+def as_text(content: bytes, *, of: str) -> str:
+    """The text of a file; a byte that is none is a replacement character. Raises Misconfigured for what is no text at all."""
+    from services.runtime.errors import Misconfigured
+
+    if b"\0" in content:
+        raise Misconfigured(f"{of} is no text; expected the text of a news item in UTF-8")
+    return content.decode("utf-8-sig", errors="replace")
 
 
 def printable(text: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+
+from services.cli.moments import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,7 @@ T = TypeVar("T")
 verbs = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Since = Annotated[datetime | None, typer.Option(help="Not before this moment (UTC).", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])]
+Since = Annotated[datetime | None, typer.Option(help="Not before this moment (UTC).", parser=moment, metavar="DATE")]
 At = Annotated[str | None, typer.Option("--destination", metavar="ACCOUNT/ID", help="Only this destination, such as desk/hook.")]
 Channel = Annotated[str | None, typer.Option(help="Only what goes this way, such as webhook or email.")]
 
@@ -45,7 +47,7 @@ def list_deliveries(
             destination_id=key.id if key else None,
             event_id=event,
             state=_state(state),
-            since=_utc(since),
+            since=since,
             limit=limit,
         )
     )
@@ -91,7 +93,7 @@ def replay(
     if not ids and since is None and not failed:
         raise typer.BadParameter("name the deliveries, or say --since or --failed")
     key = _key(destination)
-    again = _done(lambda db: send_again(db, _now(), ids=ids or None, since=_utc(since), destination=key, failed_only=failed))
+    again = _done(lambda db: send_again(db, _now(), ids=ids or None, since=since, destination=key, failed_only=failed))
     if ids and (left := sorted(set(ids) - set(again))):
         raise Rejected(f"sent once more: {len(again)}; not {', '.join(left)}: there is none such, or it was neither sent nor has it failed")
     print(f"sent once more: {len(again)}")
@@ -197,12 +199,8 @@ def _now() -> datetime:
     return SystemClock().now()
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
-
-
-def _shown(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
+def _shown(at: datetime | None) -> str:
+    return "" if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def _as_row(one: Delivery) -> tuple[object, ...]:

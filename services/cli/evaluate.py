@@ -95,12 +95,14 @@ def _check(compare: Path | None, *, unseen: bool, only_rules: bool) -> None:
 
 
 def _leave(data: Path, read: Data, f1: float, min_f1: float | None) -> None:
+    if not (read.lines or read.problems):
+        print(f"{data} holds no items", file=sys.stderr)
     for problem in read.problems:
         print(f"{data}: {problem}", file=sys.stderr)
-    missed = min_f1 is not None and f1 < min_f1
+    missed = bool(read.lines) and min_f1 is not None and f1 < min_f1
     if missed:
         print(f"F1 of alerts is {f1}, below {min_f1}", file=sys.stderr)
-    if read.problems or missed:
+    if read.problems or missed or not read.lines:
         raise typer.Exit(1)
 
 

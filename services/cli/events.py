@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from services.cli.moments import moment
+
 if TYPE_CHECKING:
     from schemas.events.event import PolicyEvent
     from services.notifier.known import Imported, KnownMeasure
@@ -32,23 +34,22 @@ By_ = Annotated[str | None, typer.Option("--by", help="Who does it; default: the
 
 @verbs.command("list")
 def list_events(
-    since: Annotated[datetime | None, typer.Option(help="Only those told, or with a date, on or after this day (UTC).", formats=["%Y-%m-%d"])] = None,
+    since: Annotated[datetime | None, typer.Option(help="Only those told, or with a date, on or after this day (UTC).", parser=moment, metavar="DATE")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List events, the latest first: by when they were last told, or the last date they name."""
-    from datetime import UTC
-
     from services.cli.common import print_json, print_table
     from services.store import threads
 
-    after = since.replace(tzinfo=UTC) if since else None
-    found = _read(lambda db: threads.list_events(db, since=after, limit=limit))
+    found = _read(lambda db: threads.list_events(db, since=since, limit=limit))
     if as_json:
         for event in found:
             print_json(event.model_dump(mode="json", by_alias=True))
-    else:
+    elif found:
         print_table(("event", "version", "status", "dated", "origins", "headline"), [_as_row(event) for event in found])
+    else:
+        print("no events")
 
 
 @verbs.command("show")

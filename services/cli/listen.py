@@ -38,14 +38,20 @@ def listen(
     """Receive webhooks and show them: verified, each once, with what is missing between them."""
     import uvicorn
 
+    receiver = _receiver(secret_file)
+    typer.echo(f"listening on http://127.0.0.1:{port}/", err=True)
+    uvicorn.run(app_of(receiver, lambda got: typer.echo(shown(got, as_json=as_json))), host="127.0.0.1", port=port, log_level="warning")
+
+
+def _receiver(secret_file: Path) -> Receiver:
     from services.runtime.errors import Misconfigured
 
     try:
-        receiver = Receiver(secret_file.read_text("utf-8").split())
-    except (OSError, UnicodeDecodeError, ValueError) as exc:
-        raise Misconfigured(f"{secret_file} holds no secret; expected whsec_ and base64 ({type(exc).__name__})") from exc
-    typer.echo(f"listening on http://127.0.0.1:{port}/", err=True)
-    uvicorn.run(app_of(receiver, lambda got: typer.echo(shown(got, as_json=as_json))), host="127.0.0.1", port=port, log_level="warning")
+        return Receiver(secret_file.read_text("utf-8").split())
+    except OSError as exc:
+        raise Misconfigured(f"{secret_file} cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise Misconfigured(f"{secret_file} holds no secret; expected whsec_ and base64, a secret a line") from exc
 
 
 class Forged(Exception):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -29,10 +31,11 @@ def train(
     """Fit the score: the forest, its calibration and its thresholds. Prints how good it is on what it has not seen."""
     import json
 
-    from services.classifier.model.score import SCORE
-    from services.cli.rulesets import config_dir, read_ruleset
-    from services.evaluation.training.examples import read_examples
-    from services.evaluation.training.fit import fit, read_judged, shown
+    with _training_packages():
+        from services.classifier.model.score import SCORE
+        from services.cli.rulesets import config_dir, read_ruleset
+        from services.evaluation.training.examples import read_examples
+        from services.evaluation.training.fit import fit, read_judged, shown
 
     examples = read_examples(corpus, others or [], WEIGHTS)
     ruleset = read_ruleset(config_dir(None))
@@ -52,13 +55,14 @@ def tune(
 
     Writes its weights, and beside the corpus what it says of each item that it did not learn from.
     """
-    import numpy as np
+    with _training_packages():
+        import numpy as np
 
-    from services.classifier.model.score import ENCODER
-    from services.evaluation.training.base import find_base, read_base
-    from services.evaluation.training.examples import read_examples
-    from services.evaluation.training.fit import write_judged
-    from services.evaluation.training.tuning import Plan, Tuner, choose_pieces, stored
+        from services.classifier.model.score import ENCODER
+        from services.evaluation.training.base import find_base, read_base
+        from services.evaluation.training.examples import read_examples
+        from services.evaluation.training.fit import write_judged
+        from services.evaluation.training.tuning import Plan, Tuner, choose_pieces, stored
 
     plan = Plan()
     examples = read_examples(corpus, others or [], WEIGHTS)
@@ -75,3 +79,13 @@ def tune(
         judged |= {examples[place].line.id: odds for place, odds in zip(inside, tuner.judge(inside, *learnt), strict=True)}
     if judged:
         write_judged(corpus / JUDGED, judged)
+
+
+@contextmanager
+def _training_packages() -> Iterator[None]:
+    from services.runtime.errors import Misconfigured
+
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        raise Misconfigured(f"this needs {exc.name}, which is not installed; expected the dependency group `training`") from exc

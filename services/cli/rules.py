@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.classify import printable
+from services.cli.classify import as_text, printable
 from services.runtime.errors import Misconfigured
 from services.runtime.exit_codes import ExitCode
 
@@ -227,7 +227,7 @@ def _text(news: str) -> str:
         return sys.stdin.buffer.read().decode("utf-8-sig", errors="replace")
     try:
         path = Path(news)
-        return path.read_bytes().decode("utf-8-sig", errors="replace") if path.is_file() else news
+        return as_text(path.read_bytes(), of=news) if path.is_file() else news
     except (OSError, ValueError):  # a text is often no possible name of a file
         return news
 

@@ -45,8 +45,10 @@ def list_subscriptions(as_json: Json = False) -> None:
     if as_json:
         for subscription, destination in pairs:
             print_json(_as_json(subscription, destination))
-    else:
+    elif pairs:
         print_table(("account", "subscription", "when", "cadence", "language", "to", "kind", "state"), [_as_row(*pair) for pair in pairs])
+    else:
+        print("no subscriptions")
 
 
 @verbs.command("explain")
@@ -80,9 +82,9 @@ def preview(
     if as_json:
         print_json(found.as_json())
         return
-    print_table(
-        ("told", "rank", "cadence", "event", "headline"), [(one.at.date(), one.rank, one.cadence, one.event.slug, one.event.headline) for one in found.told]
-    )
+    if found.told:
+        rows = [(one.at.date(), one.rank, one.cadence, one.event.slug, one.event.headline) for one in found.told]
+        print_table(("told", "rank", "cadence", "event", "headline"), rows)
     print(found.in_words())
 
 

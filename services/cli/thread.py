@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from schemas.events.event import PolicyEvent
+from schemas.events.event import EventSource, PolicyEvent
 from services.notifier import operate
 from services.notifier.conflicts import conflicts
 from services.store import delivery, interventions, threads, timers
@@ -79,10 +79,14 @@ def as_lines(thread: Thread) -> list[str]:
 def _sources(event: PolicyEvent) -> Iterable[str]:
     for source in event.sources:
         name = source.title or source.url or source.item
-        yield f"  tier {source.tier}  {source.outlet or source.source}  {source.published or source.first_seen_at}  {name}"
+        yield f"  tier {source.tier}  {source.outlet or source.source}  {_published(source)}  {name}"
         yield f"    item {source.item}" + (f"; origin {source.origin}" if source.origin else "")
         if source.why_joined:
             yield f"    joined by {', '.join(source.why_joined)}"
+
+
+def _published(source: EventSource) -> str:
+    return str(source.published or f"{source.first_seen_at:%Y-%m-%d %H:%M}")
 
 
 def _timer(one: Planned) -> str:

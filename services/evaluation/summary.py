@@ -10,7 +10,7 @@ def head_lines(figures: Mapping[str, Any]) -> Iterator[str]:
     """What was judged and by what, and the figures that count most."""
     data, alert, threads = figures["data"], figures["alert"], figures["threads"]
     if not data["items"]:
-        yield f"no item could be read; rule set {figures['ruleset']}, {figures['model']}"
+        yield f"nothing was judged; rule set {figures['ruleset']}, {figures['model']}"
         return
     speed = f", {figures['items_per_second']:,} items/s" if figures["items_per_second"] else ""
     learnt = ", each item by what had learnt from others only" if figures["unseen"] else ""

@@ -98,8 +98,13 @@ def parse(lines: Iterable[str]) -> tuple[list[KnownMeasure], list[str]]:
         try:
             measures.append(KnownMeasure.model_validate_json(line))
         except ValidationError as exc:
-            problems += [f"line {number}: {'.'.join(map(str, error['loc'])) or 'the line'}: {error['msg']}" for error in exc.errors(include_url=False)]
+            problems += [f"line {number}: {_problem(error['loc'], error['msg'])}" for error in exc.errors(include_url=False)]
     return measures, problems
+
+
+def _problem(loc: tuple[int | str, ...], message: str) -> str:
+    name = "".join(f"{step}: " for step in loc[:1])
+    return name + message.removeprefix("Value error, ").replace("Input should be ", "expected ", 1).replace("Invalid JSON", "not JSON", 1)
 
 
 def import_by_hand(db: Connection, measures: Sequence[KnownMeasure], by: By, *, mint: Mint, headline: Headline) -> Imported:

@@ -259,7 +259,7 @@ def _problem(values: _Values, error: Mapping[str, Any]) -> str:
         return f"{values.where(loc, of_key=True)}: {name}: unknown key; expected one that is documented (is it a typing error?)"
     if kind == "missing":
         return f"{values.where(loc)}: {name}: missing; expected a value"
-    message = error["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ", 1)
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ", 1).replace("valid tuple", "list", 1)
     shown = f" (found {error['input']!r})" if isinstance(error["input"], str | int | float | bool) and len(str(error["input"])) <= 60 else ""
     return f"{values.where(loc)}: {name}: {message}{shown}"
 

@@ -225,12 +225,18 @@ def _finishing(db: Connection) -> Iterator[None]:
     db.commit()
 
 
+def _why(exc: sa.exc.SQLAlchemyError) -> str:
+    """What the driver says, such as which address refuses; it names no password. Else the kind of error."""
+    said = str(exc.orig) if isinstance(exc, sa.exc.DBAPIError) else ""
+    return said.strip().partition("\n")[0] or type(exc).__name__
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as exc:
-        raise Unavailable(f"the database does not answer: {type(exc).__name__}") from exc
+        raise Unavailable(f"the database does not answer: {_why(exc)}") from exc
     except sa.exc.IntegrityError as exc:
         raise Rejected(f"the database refuses the row: {type(exc.orig).__name__}") from exc
     except sa.exc.DBAPIError as exc:

@@ -42,6 +42,8 @@ class Example:
 
 def read_examples(corpus: Path, others: Sequence[Path], weights: Mapping[str, float]) -> list[Example]:
     """The corpus and other files. Items that somebody doubts, and those of other things, count half. Raises Misconfigured for what cannot be read."""
+    if not (corpus / "items").is_dir():
+        raise Misconfigured(f"{corpus} holds no items/ to learn from; expected the corpus of the repository (--corpus)")
     files = [*((path, "corpus") for path in sorted((corpus / "items").glob("*.jsonl"))), *((path, path.stem) for path in others)]
     lines = [(line, source) for path, source in files for line in _lines(path)]
     groups = _groups([line for line, _ in lines], _same_events(corpus / EVENTS))

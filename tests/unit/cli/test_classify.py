@@ -131,3 +131,40 @@ def test_a_directory_and_an_empty_text_are_wrong_usage(tmp_path: Path) -> None:
 
     assert str(run(str(tmp_path)).exception) == f"{tmp_path} cannot be read: Is a directory"
     assert str(run(str(empty)).exception) == f"{empty} is empty; expected the text of a news item"
+
+
+def test_a_file_that_is_no_text_is_refused_and_not_printed(tmp_path: Path) -> None:
+    file = tmp_path / "program"
+    file.write_bytes(b"\x7fELF\x02\x01\x00\x00\x1b[2J")
+
+    result = run(str(file))
+
+    assert str(result.exception) == f"{file} is no text; expected the text of a news item in UTF-8"
+    assert result.stdout == ""
+
+
+def test_what_steers_a_terminal_is_not_printed_for_people() -> None:
+    result = run("-", given="US drops plan\x1b[2J\x07 to curb exports of Nvidia H20 chips to China")
+
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout
+    assert "\x07" not in result.stdout
+
+
+def test_the_nprs_report_on_the_h20_is_judged_right_in_arabic(tmp_path: Path) -> None:
+    file = tmp_path / "report.txt"
+    file.write_text(
+        "أفادت الإذاعة الوطنية العامة الأميركية (NPR) نقلاً عن مصدرين مطلعين أن البيت الأبيض صرف النظر عن خطة كانت تقضي بمنع شركة إنفيديا "
+        "من بيع رقاقة H20 إلى الصين، وذلك عقب مأدبة عشاء جمعت رئيسها التنفيذي بالرئيس. ولم ترد وزارة التجارة على طلب للتعليق.",
+        encoding="utf-8",
+    )
+
+    (found,) = told(run(str(file), "--json"))
+
+    facts = found["facts"]
+    assert (found["class"], facts["action"], facts["direction"], facts["stage"]) == ("alert", "shelve", "loosen", "reported")
+    assert (facts["imposers"], facts["targets"], facts["products"], facts["origin"]) == (["US"], ["CN"], ["H20"], "NPR")
+    assert [company["id"] for company in facts["companies"]] == ["NVIDIA"]
+    text = file.read_text(encoding="utf-8")
+    assert all(span["text"] == text[span["start"] : span["end"]] for span in found["evidence"])
+    assert next(span["text"] for span in found["evidence"] if span["fact"] == "action") == "صرف النظر"

@@ -101,7 +101,7 @@ def test_unreadable_data_have_no_figures_and_no_speed(tmp_path: Path) -> None:
     result = run(tmp_path, ["{oops"])
 
     assert result.exit_code == 1
-    assert "no item could be read" in result.stdout
+    assert "nothing was judged" in result.stdout
     assert "None" not in result.stdout
 
 
@@ -157,3 +157,11 @@ def test_what_cannot_be_measured_is_a_sentence(tmp_path: Path, arguments: list[s
 
     assert isinstance(result.exception, Misconfigured)
     assert problem in str(result.exception)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--min-f1", "0")])
+def test_where_nothing_could_be_measured_the_exit_code_says_so(options: tuple[str, ...], tmp_path: Path) -> None:
+    result = run(tmp_path, [], *options)
+
+    assert result.exit_code == 1
+    assert result.stderr.endswith("holds no items\n")

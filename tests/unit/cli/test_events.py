@@ -174,3 +174,16 @@ def test_a_fact_that_cannot_be_is_a_sentence(file: Path, written: str, problem: 
 
     with pytest.raises(Rejected, match=problem):
         called("events", "correct", "us-2026-h20-ban", "--set", written, "--reason", "x")
+
+
+def test_where_nothing_is_known_it_says_so() -> None:
+    assert called("events", "list") == (0, "no events\n")
+    assert called("events", "list", "--json") == (0, "")
+
+
+def test_a_day_that_there_is_not_is_told_with_one_that_there_is() -> None:
+    code, said = called("events", "list", "--since", "2025-13-40")
+
+    assert code == 2
+    assert "'2025-13-40' is no date; expected one such as 2026-11-24" in said
+    assert "Value error" not in said

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
-from services.cli.listen import Forged, Got, Receiver, shown
+from services.cli.listen import Forged, Got, Receiver, listen, shown
 from services.notifier.channels.webhook import signed_headers
+from services.runtime.errors import Misconfigured
 from services.store.signing import rotated
 from tests import make
 from tests.alerting import SECRET
@@ -77,3 +79,16 @@ def test_a_line_tells_the_gap_and_keeps_hostile_text_on_it() -> None:
     assert "missing before it: 5 to 8" in line
     assert line.isprintable()
     assert json.loads(shown(Got("msg_9", body, missing=range(5, 9)), as_json=True))["missing"] == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "cannot be read: No such file"), (b"", "holds no secret; expected whsec_"), (b"\xff", "holds no secret")])
+def test_a_secret_that_cannot_be_read_is_told_without_the_kind_of_error(content: bytes | None, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(Misconfigured) as raised:
+        listen(file)
+
+    assert said in str(raised.value)
+    assert "Error" not in str(raised.value)
