@@ -155,7 +155,14 @@ def is_marked(hit: Hit, part: Part, mark: Mark, articles: Sequence[str]) -> bool
     before, own, after = part.before(hit, 12), part.words(hit), part.after(hit, 12)
     for article in articles:
         before = before.removesuffix(article)
-    return before.endswith(mark.before) or own.startswith(mark.within) or after.startswith(mark.after)
+    return _ends_with_a_word(before, mark.before) or own.startswith(mark.within) or after.startswith(mark.after)
+
+
+def _ends_with_a_word(before: str, words: tuple[str, ...]) -> bool:
+    """Whether the text ends with one of the words, whole where a space follows it: the "a" of "la Chine" is no preposition."""
+    if not before.endswith(words):
+        return False
+    return any(before.endswith(word) and not (word.endswith(" ") and before[: -len(word)][-1:].isalpha()) for word in words)
 
 
 def _imposers(signs: Signs, destined: frozenset[str], table: Places) -> tuple[str, ...]:
