@@ -6,7 +6,7 @@ Plain functions of a Connection, run whole by `Store.run`. Everything a batch of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -366,6 +366,17 @@ def events_named(db: Connection, name: str) -> list[PolicyEvent]:
     """The newest versions of the event with this id, or of those with this slug."""
     query = sa.select(events.c.event).where(sa.or_(events.c.id == name, events.c.slug == name)).order_by(events.c.updated_at, events.c.id)
     return [PolicyEvent.model_validate_json(text) for text in db.execute(query).scalars()]
+
+
+def free_slug(db: Connection, slug: str, taken: Collection[str] = ()) -> str:
+    """The slug, or, where an event has it or it is taken otherwise, the same with the first number that is free: us-2025-h20-shelve-2."""
+    first, many = 1, 1
+    while True:
+        names = [f"{slug}-{number}" if number > 1 else slug for number in range(first, first + many)]
+        used = {*taken, *db.execute(sa.select(events.c.slug).where(events.c.slug.in_(names))).scalars()}
+        if free := next((name for name in names if name not in used), None):
+            return free
+        first, many = first + many, min(10 * many, 500)
 
 
 def move_items(db: Connection, items: Iterable[str], from_id: str, to_id: str) -> None:
