@@ -369,14 +369,21 @@ def events_named(db: Connection, name: str) -> list[PolicyEvent]:
 
 
 def free_slug(db: Connection, slug: str, taken: Collection[str] = ()) -> str:
-    """The slug, or, where an event has it or it is taken otherwise, the same with the first number that is free: us-2025-h20-shelve-2."""
-    first, many = 1, 1
-    while True:
-        names = [f"{slug}-{number}" if number > 1 else slug for number in range(first, first + many)]
-        used = {*taken, *db.execute(sa.select(events.c.slug).where(events.c.slug.in_(names))).scalars()}
-        if free := next((name for name in names if name not in used), None):
-            return free
-        first, many = first + many, min(10 * many, 500)
+    """The slug, or, where an event has it or it is taken otherwise, the same with a number: us-2025-h20-shelve-2. Looks few times, as numbers are given in turn."""
+
+    def named(number: int) -> str:
+        return slug if number == 1 else f"{slug}-{number}"
+
+    def is_used(number: int) -> bool:
+        return named(number) in taken or db.execute(sa.select(events.c.id).where(events.c.slug == named(number)).limit(1)).first() is not None
+
+    used, free = 0, 1
+    while is_used(free):
+        used, free = free, 2 * free
+    while free - used > 1:
+        middle = (used + free) // 2
+        used, free = (middle, free) if is_used(middle) else (used, middle)
+    return named(free)
 
 
 def move_items(db: Connection, items: Iterable[str], from_id: str, to_id: str) -> None:
