@@ -8,16 +8,18 @@ from pydantic import ValidationError
 
 from schemas.events.base import Moment
 from schemas.events.signal import ACTIONS, COMPANY_ROLES, DIRECTIONS, STAGES, Company, FactDate, Facts
+from services.notifier.names import Names
 from services.runtime.errors import Rejected
 
 _CLOSED = {"action": ACTIONS, "direction": DIRECTIONS, "stage": STAGES}
 _LISTS = ("imposers", "targets", "products", "instruments", "companies")
+_PLACES = ("imposers", "targets")
 _DATES = ("effective", "compliance", "expires")
 NAMES = (*_CLOSED, "agency", "severity", *_LISTS, *_DATES)
 
 
-def read_facts(written: Iterable[str], before: Facts) -> dict[str, object]:
-    """The fields to set, by name; a date that is written empty is taken away. `before` has the dates that stay. Raises Rejected."""
+def read_facts(written: Iterable[str], before: Facts, names: Names) -> dict[str, object]:
+    """The fields to set, by name; a date that is written empty is taken away. `before` has the dates that stay, `names` the places. Raises Rejected."""
     found: dict[str, object] = {}
     dates = {date.kind: date for date in before.dates}
     for text in written:
@@ -30,7 +32,7 @@ def read_facts(written: Iterable[str], before: Facts) -> dict[str, object]:
                 dates[name] = FactDate(kind=name, moment=_moment(name, value))
             found["dates"] = tuple(dates.values())
         else:
-            found[name] = _value(name, value)
+            found[name] = _places(name, value, names) if name in _PLACES else _value(name, value)
     return found
 
 
@@ -44,9 +46,23 @@ def _value(name: str, value: str) -> object:
             raise Rejected(f"{value!r} is no severity; expected 1 (routine) to 5")
         return int(value)
     if name in _LISTS:
-        parts = tuple(part.strip() for part in value.split(",") if part.strip())
+        parts = _parts(value)
         return tuple(map(_company, parts)) if name == "companies" else parts
     return value or None
+
+
+def _parts(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _places(name: str, value: str, names: Names) -> tuple[str, ...]:
+    """Places by their ids, each once. A measure has somebody who imposes it; it may aim at nobody by name."""
+    parts = _parts(value)
+    if name == "imposers" and not parts:
+        raise Rejected("imposers= names nobody; expected a place such as US")
+    if unknown := [f"{part!r} {problem}" for part in parts if (problem := names.problem(name, part))]:
+        raise Rejected(f"{name}: {', and '.join(unknown)}")
+    return tuple(dict.fromkeys(names.place(part) or part for part in parts))
 
 
 def _company(text: str) -> Company:
