@@ -101,10 +101,10 @@ def new_secret() -> str:
 
 
 def secret_file_of(config: ConfigDir, key: DestinationKey) -> Path:
-    """The file that holds the secret of a webhook of the team's own `subscriptions.yaml`. Raises Rejected when there is none."""
+    """The file that holds the secret of a webhook of the team's own `subscriptions.yaml`. Raises Misconfigured without that file, Rejected without that webhook."""
     path = config.file("subscriptions.yaml")
     if path is None:
-        raise Rejected("no subscriptions.yaml was read; expected one in the directory that CHIPWIRE_CONFIG names")
+        raise Misconfigured("no subscriptions.yaml was read; expected one in the directory that CHIPWIRE_CONFIG names")
     written = read_yaml(path).to(Subscriptions).accounts
     named = (one.webhook for account in written if account.id == key.account_id for one in account.destinations if one.id == key.id)
     webhook = next(named, None)

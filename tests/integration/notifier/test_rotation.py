@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from services.cli import command
 from services.cli.listen import Receiver
 from services.notifier.channels.webhook import signed_headers
-from services.runtime.errors import Rejected
+from services.runtime.errors import Misconfigured, Rejected
 from services.store import accounts, migrate, secrets
 from services.store.accounts import DestinationKey
 from services.store.engine import Store
@@ -93,7 +93,7 @@ def test_a_rotated_secret_stands_in_its_file_and_both_sign_until_the_grace_is_ov
 def test_without_a_configuration_directory_it_says_that_no_file_was_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHIPWIRE_CONFIG")
 
-    with pytest.raises(Rejected, match=r"no subscriptions\.yaml was read; expected one in the directory that CHIPWIRE_CONFIG names"):
+    with pytest.raises(Misconfigured, match=r"no subscriptions\.yaml was read; expected one in the directory that CHIPWIRE_CONFIG names"):
         called("destinations", "rotate", "desk/hook")
 
 

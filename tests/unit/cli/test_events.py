@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from services import app
 from services.cli import command
-from services.runtime.errors import Rejected
+from services.runtime.errors import Misconfigured, Rejected
 from services.store import migrate
 
 BAN = {
@@ -176,7 +176,7 @@ def test_known_history_cannot_be_split(file: Path) -> None:
 def test_a_fact_that_cannot_be_is_a_sentence(file: Path, written: str, problem: str) -> None:
     called("events", "import", file)
 
-    with pytest.raises(Rejected, match=problem):
+    with pytest.raises(Misconfigured, match=problem):  # exit code 2
         called("events", "correct", "us-2026-h20-ban", "--set", written, "--reason", "x")
 
 
