@@ -47,7 +47,7 @@ class PolicyEvent(Event):
     """One version of one event. Versions ascend; the newest stands."""
 
     id: str = Field(description="Minted once, a ULID.")
-    slug: str = Field(description="Readable, such as us-2025-h20-shelve; not unique.")
+    slug: str = Field(description="Readable, such as us-2025-h20-shelve, or -2 where another event is called so; imported history may share one.")
     version: int
     status: str = Field(default="open", description=f"One of {', '.join(STATUSES)}.")
     headline: str = Field(description="In English, stage word first.")

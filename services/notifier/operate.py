@@ -9,8 +9,9 @@ merge     two events are one: the first goes into the second         -> nothing 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from schemas.events.event import EventSource, PolicyEvent
 from schemas.events.signal import Facts, PolicySignal
@@ -112,7 +113,7 @@ def split(db: Connection, name: str, items: Collection[str], by: By, means: Mean
     if not any(source.verdict == "alert" and source.tier <= material.TRUSTED for source in staying):
         raise Rejected(f"what is left of {event.slug} would stand on nothing; retract it instead")
     heard = _heard(db, going)
-    new = _split_off(event, going, heard, by.at, means)
+    new = _split_off(event, going, heard, by.at, replace(means, free_slug=partial(kept.free_slug, db)))
     left = kept.signals_of(db, {source.item for source in staying})
     facts = material.retold(_alerts(left)) if len(left) == len(staying) else event.facts
     old = next_version(event, by.at, means.headline, facts=_settled(event, facts), sources=staying, changes=("corrected",), note=by.reason)
@@ -183,7 +184,7 @@ def _split_off(event: PolicyEvent, sources: tuple[EventSource, ...], heard: Sequ
     facts = material.retold(_alerts(heard))
     return PolicyEvent(
         id=means.mint(),
-        slug=slug(facts, min(map(likeness.told_at, heard))),
+        slug=means.free_slug(slug(facts, min(map(likeness.told_at, heard)))),
         version=1,
         headline=means.headline(facts),
         facts=facts,

@@ -179,7 +179,7 @@ class _Batch:
 
     @property
     def means(self) -> Means:
-        return Means(self.mint, self.headline, self._heard, self.closeness)
+        return Means(self.mint, self.headline, self._heard, self.closeness, self._free_slug)
 
     def place_new(self, signals: Sequence[PolicySignal]) -> list[str]:
         """Places the newest verdict of each item."""
@@ -283,6 +283,9 @@ class _Batch:
         """The verdicts on these items: of this batch, and those that stand."""
         fresh = [self.judged[item].signal for item in items if item in self.judged]
         return fresh + kept.signals_of(self.db, items - set(self.judged))
+
+    def _free_slug(self, slug: str) -> str:
+        return kept.free_slug(self.db, slug, {known.event.slug for known in self.known.values()})
 
     def _know(self, known: Known) -> None:
         self.known[known.event.id] = known

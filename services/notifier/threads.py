@@ -65,12 +65,13 @@ def _unheard(_items: frozenset[str]) -> Sequence[PolicySignal]:
 
 @dataclass(frozen=True)
 class Means:
-    """What placing needs from outside: a new event's id, the headline of its facts, earlier verdicts, and, where installed, how close two titles are in meaning."""
+    """What placing needs from outside: a new event's id, the headline of its facts, earlier verdicts, how close two titles are in meaning, and a free name."""
 
     mint: Mint
     headline: Headline = plain_headline
     heard: Heard = _unheard
     closeness: Closeness | None = None
+    free_slug: Callable[[str], str] = str
 
 
 @dataclass(frozen=True)
@@ -338,7 +339,7 @@ class _Desk:
         facts = self.signal.facts
         return PolicyEvent(
             id=self.means.mint(),
-            slug=slug(facts, likeness.told_at(self.signal)),
+            slug=self.means.free_slug(slug(facts, likeness.told_at(self.signal))),
             version=1,
             headline=self.means.headline(facts),
             facts=facts,
@@ -411,7 +412,7 @@ def next_version(
 
 
 def slug(facts: Facts, at: datetime) -> str:
-    """A readable name such as us-2025-h20-shelve; not unique."""
+    """A readable name such as us-2025-h20-shelve; where another event has it, a number sets them apart."""
     subject = next(iter((*facts.products, *(company.id for company in facts.companies))), "chips")
     parts = ((facts.imposers or ("xx",))[0], str(at.year), subject, facts.action or "other")
     return "-".join(re.sub(r"[^a-z0-9]+", "-", part.casefold()).strip("-") for part in parts)

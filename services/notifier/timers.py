@@ -180,7 +180,7 @@ def _lapsed(event: PolicyEvent, timer: Timer, now: datetime, means: Means, *, fr
         return Reached(next_version(event, now, means.headline, facts=expired, changes=(BY_CALENDAR,)), "update", fresh)
     new = PolicyEvent(
         id=means.mint(),
-        slug=slug(facts, timer.due_at),
+        slug=means.free_slug(slug(facts, timer.due_at)),
         version=1,
         headline=means.headline(facts),
         facts=facts,

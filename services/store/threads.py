@@ -6,7 +6,7 @@ Plain functions of a Connection, run whole by `Store.run`. Everything a batch of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -366,6 +366,24 @@ def events_named(db: Connection, name: str) -> list[PolicyEvent]:
     """The newest versions of the event with this id, or of those with this slug."""
     query = sa.select(events.c.event).where(sa.or_(events.c.id == name, events.c.slug == name)).order_by(events.c.updated_at, events.c.id)
     return [PolicyEvent.model_validate_json(text) for text in db.execute(query).scalars()]
+
+
+def free_slug(db: Connection, slug: str, taken: Collection[str] = ()) -> str:
+    """The slug, or, where an event has it or it is taken otherwise, the same with a number: us-2025-h20-shelve-2. Looks few times, as numbers are given in turn."""
+
+    def named(number: int) -> str:
+        return slug if number == 1 else f"{slug}-{number}"
+
+    def is_used(number: int) -> bool:
+        return named(number) in taken or db.execute(sa.select(events.c.id).where(events.c.slug == named(number)).limit(1)).first() is not None
+
+    used, free = 0, 1
+    while is_used(free):
+        used, free = free, 2 * free
+    while free - used > 1:
+        middle = (used + free) // 2
+        used, free = (middle, free) if is_used(middle) else (used, middle)
+    return named(free)
 
 
 def move_items(db: Connection, items: Iterable[str], from_id: str, to_id: str) -> None:

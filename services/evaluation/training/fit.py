@@ -27,7 +27,9 @@ REAL_COUNTS = 3.0
 FEW = 8
 """Languages with fewer alerts are measured together."""
 STEP = 0.05
-STEPS = tuple(round(STEP * step, 2) for step in range(4, 19))
+LEAST = 0.4
+"""No lower threshold is tried: the score is a probability, and readers are not told what is far more likely wrong than right."""
+STEPS = tuple(round(LEAST + STEP * step, 2) for step in range(11))
 """Thresholds that are tried, each with its neighbours: next month's news will not be this year's."""
 
 

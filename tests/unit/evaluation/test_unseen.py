@@ -18,8 +18,8 @@ from services.evaluation.unseen import Fold, unseen
 from tests import make
 
 LABELS = {"action": "tighten", "direction": "tighten", "stage": "announced"}
-NEVER = {"forest": 1.0, "encoder": 0.0, "offset": -5.0, "alert": 0.5}
-AS_THE_ENCODER_SAYS = {"forest": 0.0, "encoder": 1.0, "offset": 0.0, "alert": 0.5}
+NEVER = {"forest": 1.0, "encoder": 0.0, "offset": -5.0, "alert": 0.5, "unled": 0.5}
+AS_THE_ENCODER_SAYS = {"forest": 0.0, "encoder": 1.0, "offset": 0.0, "alert": 0.5, "unled": 0.5}
 STORED: Mapping[str, Any] = {"features": [], "trees": [], "alone": NEVER, "together": AS_THE_ENCODER_SAYS, "open": [0.0, 1.0]}
 
 
@@ -99,6 +99,6 @@ def test_the_encoder_reads_an_item_once_however_often_it_is_judged(quota_rules: 
     ruleset = remembering(replace(quota_rules, model=replace(quota_rules.model, encoder=Encoder(), open_from=0.0, open_to=1.0)))
 
     for _ in range(3):
-        ruleset.model.score({}, make.news_item().title or "", "")
+        ruleset.model.score({}, make.news_item().title or "", "", led=True)
 
     assert len(asked) == 1

@@ -33,6 +33,9 @@ def facts(ruleset: Ruleset, title: str, text: str = "", **fields: Any) -> Facts:
         ("Die Niederlande verschärfen Exportkontrollen für Chipmaschinen nach China", "NL", ("CN",)),
         ("واشنطن تشدد القيود على تصدير الرقائق إلى الصين", "US", ("CN",)),
         ("China to restrict gallium and germanium exports from August", "CN", ("*",)),
+        ("China urges companies to avoid Nvidia's H20 chips", "CN", ("US",)),
+        ("La Chine interdit à ses géants de la tech d'acheter la puce RTX Pro 6000D de Nvidia", "CN", ("US",)),
+        ("Китай запретил своим компаниям покупать чипы Nvidia RTX Pro 6000D", "CN", ("US",)),
     ],
 )
 def test_who_imposes_and_who_is_hit(title: str, imposer: str, targets: tuple[str, ...], ruleset: Ruleset) -> None:

@@ -11,8 +11,8 @@ from services.classifier.model.encoder import Encoder
 from services.classifier.model.score import ENCODER, SCORE, as_model, model_files, read_model
 
 STORED: dict[str, Any] = {
-    "alone": {"forest": 1.0, "encoder": 0.0, "offset": 0.0, "alert": 0.6},
-    "together": {"forest": 0.5, "encoder": 0.5, "offset": 0.2, "alert": 0.4},
+    "alone": {"forest": 1.0, "encoder": 0.0, "offset": 0.0, "alert": 0.6, "unled": 0.7},
+    "together": {"forest": 0.5, "encoder": 0.5, "offset": 0.2, "alert": 0.4, "unled": 0.4},
     "open": [0.2, 0.8],
     "features": ["change"],
     "trees": [[0, 0.5, -1.0, -2.0, 0.0]],
@@ -32,17 +32,24 @@ class Reader:
 
 
 def test_the_forest_alone_judges_where_there_is_no_encoder() -> None:
-    scored = as_model(STORED, None).score({"change": 1.0}, "title", "text")
+    scored = as_model(STORED, None).score({"change": 1.0}, "title", "text", led=True)
 
     assert (scored.score, scored.alert, scored.by) == (0.5, 0.6, "forest")
     assert not scored.alerts
+
+
+def test_where_no_rule_speaks_for_an_alert_the_score_has_to_be_surer() -> None:
+    led, unled = (as_model(STORED, None).score({"change": 1.0}, "title", "text", led=led) for led in (True, False))
+
+    assert (led.score, led.alert) == (unled.score, 0.6)
+    assert unled.alert == 0.7
 
 
 def test_the_encoder_is_asked_in_the_open_band_only() -> None:
     reader = Reader(3.0)
     model = as_model(STORED, cast("Encoder", reader))
 
-    closed, still_open = model.score({}, "off", "topic"), model.score({"change": 1.0}, "title", "text")
+    closed, still_open = model.score({}, "off", "topic", led=True), model.score({"change": 1.0}, "title", "text", led=True)
 
     assert reader.asked == [("title", "text")]
     assert closed.by == "forest"
@@ -52,7 +59,7 @@ def test_the_encoder_is_asked_in_the_open_band_only() -> None:
 
 
 def test_the_terms_of_a_score_sum_up_to_it() -> None:
-    scored = as_model(STORED, cast("Encoder", Reader(-1.0))).score({"change": 1.0}, "title", "text")
+    scored = as_model(STORED, cast("Encoder", Reader(-1.0))).score({"change": 1.0}, "title", "text", led=True)
 
     assert scored.terms == pytest.approx({"usual": -0.3, "change": 0.5, "encoder": -0.5})
 

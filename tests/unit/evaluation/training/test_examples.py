@@ -59,6 +59,7 @@ def test_doubted_items_count_half_and_sources_as_told(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "items").mkdir()
     (tmp_path / "bad.jsonl").write_text('{"title": "no class"}\n')
 
     with pytest.raises(Misconfigured, match="class"):
