@@ -102,9 +102,11 @@ def replay(
 @verbs.command("pause")
 def pause(destination: At = None, channel: Channel = None, why: Annotated[str, typer.Option(help="Told to whoever looks.")] = "by hand") -> None:
     """Put the send brake on: for everything, a channel or a destination. What waits stays in the queue; what is being sent is finished."""
-    from services.store import brakes
+    from services.store import accounts, brakes
 
-    scope = _scope(destination, channel)
+    scope, key = _scope(destination, channel), _key(destination)
+    if key and not _looked(lambda db: accounts.exists(db, key)):
+        raise typer.BadParameter(f"there is no destination {destination!r}; `chipwire subscriptions list` shows those that are")
     done = _done(lambda db: brakes.pause(db, scope, why, _now()))
     print(f"paused: {scope}" if done else f"already paused: {scope}")
 

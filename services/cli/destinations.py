@@ -1,4 +1,4 @@
-"""`chipwire destinations`: a new secret for one, a challenge to one, one erased for good."""
+"""`chipwire destinations`: a new secret for one, a challenge to one, one erased for good; new numbers for all after a restore."""
 
 from __future__ import annotations
 
@@ -115,6 +115,24 @@ def verify(destination: Annotated[str, typer.Argument(metavar="ACCOUNT/ID", help
     if problem is not None:
         raise Rejected(f"{destination} is not verified and takes no alerts: {problem}")
     typer.echo(f"{destination} is verified")
+
+
+@verbs.command("restored")
+def restored(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Say that the database was restored from a backup: the numbers of every destination start again under a higher epoch, so that receivers can tell.
+
+    Once for each restore, before the notifier starts. What waited in the backup is sent under its old id.
+    """
+    from services.cli.common import runtime_settings
+    from services.cli.events import opened_store
+    from services.runtime.clock import SystemClock
+    from services.store import accounts
+
+    if not yes:
+        typer.confirm("Was the database restored from a backup, and is every notifier stopped? All receivers are told of a new epoch", abort=True)
+    with opened_store(runtime_settings()) as store:
+        begun = store.run_sync(lambda db: accounts.begin_epoch(db, SystemClock().now()))
+    typer.echo(f"a new epoch begins at {begun} destination{'' if begun == 1 else 's'}")
 
 
 def _remove_files(outbox: Path, erased: Erased) -> int:

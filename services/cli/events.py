@@ -101,11 +101,16 @@ def correct(
     as_json: Json = False,
 ) -> None:
     """Set facts of an event that were told wrongly: exactly those who were told of it get a correction. What is set stays set."""
+    from services.cli.common import runtime_settings
     from services.notifier import operate
     from services.notifier.facts import read_facts
+    from services.notifier.names import load_names
+    from services.runtime.config_files import ConfigDir
+
+    names = load_names(ConfigDir(runtime_settings().config))
 
     def work(db: Connection, who: By, means: Means) -> Done:
-        return operate.correct(db, event, read_facts(settings, operate.find(db, event).facts), who, means)
+        return operate.correct(db, event, read_facts(settings, operate.find(db, event).facts, names), who, means)
 
     _act(work, "corrected", reason, by, as_json)
 

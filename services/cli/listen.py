@@ -109,7 +109,9 @@ class Receiver:
         if "sequence" not in body:
             return Got(name, body)
         epoch, sequence, before = int(body["epoch"]), int(body["sequence"]), self._at
-        if before is None or before[0] != epoch:
+        if before is not None and epoch < before[0]:
+            return Got(name, body)  # it took its number before the restore
+        if before is None or epoch > before[0]:
             self._at = (epoch, sequence)
             return Got(name, body, new_epoch=before is not None)
         self._at = (epoch, max(before[1], sequence))
@@ -144,7 +146,7 @@ def app_of(receiver: Receiver, show: Callable[[Got], None]) -> Starlette:
 
 
 def shown(got: Got, *, as_json: bool) -> str:
-    """One line for a webhook: what it says, and whether something is missing before it. A number that comes late fills a gap."""
+    """One line for a webhook: its kind where it is no new event, what it says, and whether something is missing before it. A number that comes late fills a gap."""
     from services.notifier.render import one_line
 
     missing = list(got.missing[:100])
@@ -156,4 +158,6 @@ def shown(got: Got, *, as_json: bool) -> str:
         f"missing before it: {got.missing[0]} to {got.missing[-1]}" if got.missing else "",
     ]
     note = "; ".join(filter(None, notes))
-    return f"{got.body.get('sequence', '-'):>6} {one_line(str(got.body.get('headline', got.id)))}{f'  ({note})' if note else ''}"
+    kind = one_line(str(got.body.get("kind", "new")))
+    what = "" if kind == "new" else f"{kind}: "
+    return f"{got.body.get('sequence', '-'):>6} {what}{one_line(str(got.body.get('headline', got.id)))}{f'  ({note})' if note else ''}"

@@ -53,7 +53,7 @@ def enhanced_status(words: str) -> tuple[int, int, int] | None:
 def classify(code: int, status: tuple[int, int, int] | None) -> Bounce:
     """The class of an answer, from its enhanced status (RFC 3463), or without one from its code."""
     if status is None:
-        return {552: Bounce.FULL, 452: Bounce.SYSTEM}.get(code, Bounce.OTHER)  # 550 alone may as well mean that we are not liked
+        return {552: Bounce.FULL, 452: Bounce.SYSTEM, 554: Bounce.POLICY}.get(code, Bounce.OTHER)  # 550 alone may as well mean that we are not liked
     _, subject, detail = status
     if (subject, detail) == (2, 2):
         return Bounce.FULL

@@ -40,6 +40,7 @@ class Names:
         }
         self._ids = {kind: _ids(names) for kind, names in named.items()}
         self._spellings = {kind: {_plain(name): name for one, others in names.items() for name in (one, *others)} for kind, names in named.items()}
+        self._places = {_plain(one): one for one in named["state"]}
         self._members = {
             "state": {_plain(group): frozenset(map(_plain, members)) for group, members in groups.items()},
             "company": {},
@@ -58,6 +59,10 @@ class Names:
         near = [self._spellings[kind][name] for name in get_close_matches(plain, self._spellings[kind], n=3, cutoff=0.6)]
         hint = f"; the nearest are {', '.join(near)}" if near else f"; a team's own `vocabulary/` may add it as a {kind}"
         return f"is no {kind} we know{hint}"
+
+    def place(self, value: str) -> str | None:
+        """The id of a place as events carry it, from any of its spellings: `China` is `CN`; None when no place is called so."""
+        return self._places.get(self._ids["state"].get(_plain(value), ""))
 
     def meant(self, field: str, value: Value) -> frozenset[Value]:
         """Everything that a value of a filter stands for: itself and, for a group, its members."""

@@ -69,6 +69,8 @@ class NotifierSettings(ConsumerSettings, env_prefix="CHIPWIRE_NOTIFIER_"):
     """Certificates to trust for the mail server, instead of the system's."""
     smtp_per_domain: int = Field(default=8, ge=1)
     """Most mails being sent at once to mailboxes of one domain."""
+    smtp_policy_pause: timedelta = Field(default=timedelta(minutes=15), gt=timedelta())
+    """How long nothing is sent to a domain that refuses us by policy (554, 5.7.x); then one mail after another is tried again."""
     smtp_signs: bool = False
     """Whether the mail server signs what it sends (DKIM). Until somebody has made sure, a warning at the start says that large providers want it."""
     mail_banner: str = ""

@@ -101,13 +101,15 @@ def new_secret() -> str:
 
 
 def secret_file_of(config: ConfigDir, key: DestinationKey) -> Path:
-    """The file that holds the secret of a webhook of the team's own `subscriptions.yaml`. Raises Rejected when there is none."""
+    """The file that holds the secret of a webhook of the team's own `subscriptions.yaml`. Raises Misconfigured without that file, Rejected without that webhook."""
     path = config.file("subscriptions.yaml")
-    written = read_yaml(path).to(Subscriptions).accounts if path else ()
+    if path is None:
+        raise Misconfigured("no subscriptions.yaml was read; expected one in the directory that CHIPWIRE_CONFIG names")
+    written = read_yaml(path).to(Subscriptions).accounts
     named = (one.webhook for account in written if account.id == key.account_id for one in account.destinations if one.id == key.id)
     webhook = next(named, None)
-    if path is None or webhook is None:
-        raise Rejected("subscriptions.yaml names no such webhook; expected one of its accounts and destinations")
+    if webhook is None:
+        raise Rejected(f"{path} names no such webhook; expected one of its accounts and destinations")
     if webhook.secret_file is None:
         raise Rejected(f"its secret stands in the variable {webhook.env}: change it there and start anew; the secret before signs for 24 h too")
     return path.parent / webhook.secret_file

@@ -268,6 +268,21 @@ def rotate(db: Connection, key: DestinationKey, secret: str, cipher: Cipher, *, 
     return True
 
 
+def begin_epoch(db: Connection, now: datetime) -> int:
+    """Lets the numbers of every destination start again under a higher epoch, as a restored store must; how many that were.
+
+    What has taken a number keeps it, with its epoch.
+    """
+    table = destinations
+    return db.execute(table.update().values(epoch=table.c.epoch + 1, last_sequence=0, updated_at=now)).rowcount
+
+
+def exists(db: Connection, key: DestinationKey) -> bool:
+    """Whether there is such a destination, the switched off included."""
+    mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id)
+    return db.execute(sa.select(destinations.c.id).where(*mine)).first() is not None
+
+
 def opened(db: Connection, key: DestinationKey, cipher: Cipher) -> Opened | None:
     """A destination in clear; None when there is no such destination. Raises Rejected."""
     mine = (destinations.c.account_id == key.account_id, destinations.c.id == key.id)

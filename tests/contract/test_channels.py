@@ -463,7 +463,9 @@ async def test_mails_about_one_event_are_one_conversation(tools: Tools, box: mai
         ("550 5.1.1 no such user", mail.OK, Final(Reason.SMTP_NO_MAILBOX, 550, disable=True)),
         ("550 we do not like you", mail.OK, Final(Reason.SMTP_REFUSED, 550)),
         (mail.OK, "451 4.3.0 try later", Retry(Reason.SMTP_BUSY, status=451)),
-        (mail.OK, "554 5.7.1 policy", Final(Reason.SMTP_POLICY, 554)),
+        ("550 5.7.26 not signed", mail.OK, Retry(Reason.SMTP_POLICY, timedelta(minutes=15), 550)),
+        (mail.OK, "554 5.7.1 policy", Retry(Reason.SMTP_POLICY, timedelta(minutes=15), 554)),
+        (mail.OK, "554 transaction failed", Retry(Reason.SMTP_POLICY, timedelta(minutes=15), 554)),
         (mail.OK, mail.DROP, Retry(Reason.DROPPED, maybe_sent=True)),
     ],
 )
@@ -471,6 +473,31 @@ async def test_every_answer_of_a_mail_server_has_its_outcome(tools: Tools, box: 
     box.rcpt, box.data = rcpt, data
 
     assert expected == await mailing(tools, box).send(message())
+
+
+async def test_a_domain_that_refuses_by_policy_is_left_alone_for_a_while_and_no_other(tools: Tools, box: mail.Mailbox) -> None:
+    channel = mailing(tools, box)
+    box.data = "554 5.7.1 listed"
+    await channel.send(message(address="ana@one.example"))
+    box.data = mail.OK
+
+    same, other = [await channel.send(message(address=f"bo@{domain}.example")) for domain in ("ONE", "two")]
+
+    assert isinstance(same, Retry)
+    assert same.reason is Reason.SMTP_POLICY
+    assert same.after is not None
+    assert timedelta(minutes=14) < same.after <= timedelta(minutes=15)
+    assert other == Sent(250)
+    assert [to for _, to in box.envelopes] == [["ana@one.example"], ["bo@two.example"]]
+
+
+async def test_a_domain_is_tried_again_when_its_pause_is_over(tools: Tools, box: mail.Mailbox) -> None:
+    channel = mailing(tools, box, smtp_policy_pause=timedelta(microseconds=1))
+    box.data = "554 5.7.1 listed"
+    await channel.send(message())
+    box.data = mail.OK
+
+    assert await channel.send(message()) == Sent(250)
 
 
 async def test_a_mail_that_was_dropped_after_data_comes_again_with_the_same_id(tools: Tools, box: mail.Mailbox) -> None:

@@ -213,6 +213,17 @@ async def test_a_claimed_delivery_holds_what_is_needed_to_send_it(store: Store, 
     assert (before.state, before.attempts) == ("sending", 1), "the attempt is written before it is made"
 
 
+async def test_after_a_restore_numbers_start_again_in_a_new_epoch_and_what_has_one_keeps_it(store: Store, now: FakeClock) -> None:
+    (old,) = await claimed(store, now)
+    await store.run(lambda db: write(db, retried(old, wait=timedelta()), now=now.now()))
+    await store.run(lambda db: (raise_alert(db, make.event(id="E9"), now=now.now()), fan_out_all(db, now.now())))
+
+    await store.run(lambda db: accounts.begin_epoch(db, now.now()))
+
+    found = {one.event.id: (one.sequence, one.previous, one.epoch) for one in await claimed(store, now)}
+    assert found == {V1.id: (1, 0, 1), "E9": (1, 0, 2)}
+
+
 async def test_a_delivery_is_claimed_by_one(store: Store, now: FakeClock) -> None:
     await store.run(lambda db: [raise_alert(db, make.event(id=f"E{number}"), now=now.now()) for number in range(30)])
     await store.run(lambda db: fan_out_all(db, now.now()))

@@ -2,7 +2,8 @@
 
     submit -> an idle connection, or a new one -> MAIL, RCPT, DATA -> 250 -> idle again
 
-4xx and lost connections are tried again, 5xx are final (RFC 5321, 4.2.1). A connection that is lost between the end of DATA and the 250 leaves open whether
+4xx and lost connections are tried again, 5xx are final (RFC 5321, 4.2.1), but for a refusal by policy (554, 5.7.x), which is about the sender and not about
+the mailbox: then nothing is sent to that domain for a while, and the mail is tried again. A connection that is lost between the end of DATA and the 250 leaves open whether
 the server took the mail. An idle one that the server has closed meanwhile costs nothing: the mail goes over a new one.
 """
 
@@ -12,21 +13,24 @@ import asyncio
 import ssl
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
+
+import structlog
 
 from services.notifier import bounce
 from services.notifier.channels.outcome import Final, Outcome, Reason, Retry, Sent
 from services.runtime.errors import Misconfigured
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     import aiosmtplib
 
     from services.notifier.settings import NotifierSettings
+
+log = structlog.get_logger()
 
 MAILS = 50
 """Over one connection at most: servers like to end longer ones."""
@@ -51,7 +55,17 @@ class MailServer:
     """The server of the settings. `close` ends what is idle."""
 
     def __init__(
-        self, host: str, port: int, *, tls: str, username: str | None, password: str | None, ca: Path | None, deadline: timedelta, per_domain: int
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: str,
+        username: str | None,
+        password: str | None,
+        ca: Path | None,
+        deadline: timedelta,
+        per_domain: int,
+        policy_pause: timedelta,
     ) -> None:
         self._host = host
         self._port = port
@@ -61,6 +75,8 @@ class MailServer:
         self._ca = ca
         self._deadline = deadline
         self._idle: list[_Line] = []
+        self._policy_pause = policy_pause.total_seconds()
+        self._paused: dict[str, float] = {}
         self._domains: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_domain))
 
     @classmethod
@@ -87,15 +103,18 @@ class MailServer:
             ca=settings.smtp_ca_file,
             deadline=settings.smtp_deadline,
             per_domain=settings.smtp_per_domain,
+            policy_pause=settings.smtp_policy_pause,
         )
 
     async def submit(self, mail: bytes, *, sender: str, recipient: str, name: str) -> Outcome:  # noqa: ARG002 it stands in the mail
-        async with self._domains[recipient.rpartition("@")[2].lower()]:
-            while (line := self._used()) is not None:
-                outcome = await self._over(line, mail, sender, recipient)
-                if not _line_was_dead(outcome):
-                    return outcome
-            return await self._over(_Line(self._client()), mail, sender, recipient)
+        domain = recipient.rpartition("@")[2].lower()
+        async with self._domains[domain]:
+            if (left := self._left_alone(domain)) > 0:
+                return Retry(Reason.SMTP_POLICY, after=timedelta(seconds=left))
+            outcome = await self._deliver(mail, sender, recipient)
+            if isinstance(outcome, Retry) and outcome.reason is Reason.SMTP_POLICY:
+                return self._leave_alone(domain, outcome)
+            return outcome
 
     async def close(self) -> None:
         """Ends idle connections politely, and at once where the server does not answer."""
@@ -106,6 +125,25 @@ class MailServer:
                 async with asyncio.timeout(1):
                     await line.client.quit()
             line.client.close()
+
+    async def _deliver(self, mail: bytes, sender: str, recipient: str) -> Outcome:
+        while (line := self._used()) is not None:
+            outcome = await self._over(line, mail, sender, recipient)
+            if not _line_was_dead(outcome):
+                return outcome
+        return await self._over(_Line(self._client()), mail, sender, recipient)
+
+    # ---- domains that refuse us by policy
+
+    def _left_alone(self, domain: str) -> float:
+        """For how many more seconds nothing is sent there."""
+        return self._paused.get(domain, 0.0) - asyncio.get_running_loop().time()
+
+    def _leave_alone(self, domain: str, refused: Retry) -> Retry:
+        now = asyncio.get_running_loop().time()
+        self._paused = {one: until for one, until in self._paused.items() if until > now} | {domain: now + self._policy_pause}
+        log.warning("mail_domain_paused", domain=domain, status=refused.status, seconds=self._policy_pause)
+        return replace(refused, after=timedelta(seconds=self._policy_pause))
 
     # ---- connections
 
@@ -202,7 +240,7 @@ def outcome_of(exc: Exception, *, maybe_sent: bool) -> Outcome:
 
 
 def _answer(code: int, words: str) -> Outcome:
-    """RFC 5321, 4.2.1: 4yz may work later, 5yz never will, but for a mailbox that is full today."""
+    """RFC 5321, 4.2.1: 4yz may work later, 5yz never will, but for a mailbox that is full today and for a policy that may be mended."""
     if code < 0:  # the library's word for an answer that is none
         return Retry(Reason.PROTOCOL)
     found = bounce.classify(code, bounce.enhanced_status(words))
@@ -212,4 +250,6 @@ def _answer(code: int, words: str) -> Outcome:
         return Retry(Reason.SMTP_BUSY, status=code)
     if found is bounce.Bounce.NO_MAILBOX:
         return Final(Reason.SMTP_NO_MAILBOX, code, disable=True)
-    return Final(Reason.SMTP_POLICY if found is bounce.Bounce.POLICY else Reason.SMTP_REFUSED, code)
+    if found is bounce.Bounce.POLICY:
+        return Retry(Reason.SMTP_POLICY, status=code)
+    return Final(Reason.SMTP_REFUSED, code)

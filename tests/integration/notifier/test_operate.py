@@ -152,13 +152,14 @@ async def test_a_correction_that_changes_nothing_is_refused(line: Line) -> None:
 async def test_a_corrected_date_moves_what_the_calendar_will_tell(line: Line) -> None:
     from services.notifier.facts import read_facts
     from services.store import timers
+    from tests.alerting import NAMES
 
     await line.place(told("NPR", stage="announced", action="tighten", direction="tighten"))
     stands = await event(line, "event1")
 
-    await act(line, operate.correct, "event1", read_facts(["effective=2026-06-01"], stands.facts))
+    await act(line, operate.correct, "event1", read_facts(["effective=2026-06-01"], stands.facts, NAMES))
     (first, *_) = await line.store.read(lambda db: timers.list_timers(db, waiting=True))
-    await act(line, operate.correct, "event1", read_facts(["effective="], stands.facts))
+    await act(line, operate.correct, "event1", read_facts(["effective="], stands.facts, NAMES))
 
     assert first.timer.kind == "effective_reminder"
     assert await line.store.read(lambda db: timers.list_timers(db, waiting=True)) == []

@@ -8,12 +8,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from services.cli import command
 from services.cli.listen import Receiver
 from services.notifier.channels.webhook import signed_headers
-from services.runtime.errors import Rejected
+from services.runtime.errors import Misconfigured, Rejected
 from services.store import accounts, migrate, secrets
 from services.store.accounts import DestinationKey
 from services.store.engine import Store
@@ -87,6 +88,24 @@ def test_a_rotated_secret_stands_in_its_file_and_both_sign_until_the_grace_is_ov
     assert new not in said
     headers = signed_headers("msg_1", b"{}", kept(store, tmp_path), make.NOW)
     assert all(Receiver([secret]).take(headers, b"{}", make.NOW.timestamp()).id == "msg_1" for secret in (new, SECRET))
+
+
+def test_without_a_configuration_directory_it_says_that_no_file_was_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHIPWIRE_CONFIG")
+
+    with pytest.raises(Misconfigured, match=r"no subscriptions\.yaml was read; expected one in the directory that CHIPWIRE_CONFIG names"):
+        called("destinations", "rotate", "desk/hook")
+
+
+def test_after_a_restore_every_destination_has_a_new_epoch_once_somebody_has_said_so(store: Store) -> None:
+    def numbers() -> list[tuple[int, int]]:
+        return store.read_sync(lambda db: [(one.epoch, one.last_sequence) for one in accounts.list_destinations(db, "desk")])
+
+    with pytest.raises(typer.Abort):
+        called("destinations", "restored")
+    assert numbers() == [(1, 0)]
+    assert called("destinations", "restored", "--yes") == "a new epoch begins at 1 destination\n"
+    assert numbers() == [(2, 0)]
 
 
 def test_a_secret_that_is_changed_in_its_file_is_rotated_with_grace_and_only_once(store: Store, tmp_path: Path, endpoint: HTTPServer) -> None:

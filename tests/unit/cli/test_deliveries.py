@@ -100,6 +100,7 @@ def test_the_brake_is_put_on_shown_and_taken_off(store: Store) -> None:
     ("words", "told"),
     [
         (("pause", "--destination", "hook"), "expected ACCOUNT/ID"),
+        (("pause", "--destination", "desk/none"), "there is no destination 'desk/none'"),
         (("pause", "--channel", "pigeon"), "expected one of webhook"),
         (("pause", "--channel", "email", "--destination", "desk/hook"), "not both"),
         (("list", "--state", "lost"), "expected one of pending"),

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from services import app
 from services.cli import command
-from services.runtime.errors import Rejected
+from services.runtime.errors import Misconfigured, Rejected
 from services.store import migrate
 
 BAN = {
@@ -167,13 +167,26 @@ def test_known_history_cannot_be_split(file: Path) -> None:
         ("severity=9", "'9' is no severity"),
         ("expires=soon", "'soon' is no date for expires"),
         ("companies=NVIDIA:boss", "'boss' is no role"),
+        ("targets=CN,Narnia", "targets: 'Narnia' is no state we know"),
+        ("imposers=Atlantis", "imposers: 'Atlantis' is no state we know"),
+        ("imposers=", "imposers= names nobody"),
+        ("imposers= , ", "imposers= names nobody"),
     ],
 )
 def test_a_fact_that_cannot_be_is_a_sentence(file: Path, written: str, problem: str) -> None:
     called("events", "import", file)
 
-    with pytest.raises(Rejected, match=problem):
+    with pytest.raises(Misconfigured, match=problem):  # exit code 2
         called("events", "correct", "us-2026-h20-ban", "--set", written, "--reason", "x")
+
+
+def test_places_may_be_written_as_people_call_them(file: Path) -> None:
+    called("events", "import", file)
+
+    called("events", "correct", "us-2026-h20-ban", "--set", "targets=China,RU,中国,*", "--set", "imposers=Japan,no", "--reason", "x")
+
+    facts = json.loads(called("events", "show", "us-2026-h20-ban", "--json")[1])["facts"]
+    assert (facts["targets"], facts["imposers"]) == (["CN", "RU", "*"], ["JP", "NO"])
 
 
 def test_where_nothing_is_known_it_says_so() -> None:

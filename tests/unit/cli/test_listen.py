@@ -51,6 +51,23 @@ def test_a_new_epoch_begins_anew() -> None:
     assert (got.new_epoch, list(got.missing)) == (True, [])
 
 
+def test_what_took_its_number_before_the_restore_changes_nothing() -> None:
+    receiver = Receiver([SECRET])
+    taken(receiver, 8)
+    taken(receiver, 1, epoch=2)
+    (late,) = taken(receiver, 20)
+    (after,) = taken(receiver, 2, epoch=2)
+
+    assert [(got.new_epoch, list(got.missing)) for got in (late, after)] == [(False, []), (False, [])]
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"), [("new", "     9 US drops curbs"), ("withdrawal", "     9 withdrawal: US drops curbs"), ("a\nb", "     9 a b: US drops curbs")]
+)
+def test_a_line_says_what_is_no_new_alert(kind: str, line: str) -> None:
+    assert shown(Got("msg_9", {"headline": "US drops curbs", "sequence": 9, "kind": kind}), as_json=False) == line
+
+
 @pytest.mark.parametrize("change", [{"webhook-signature": "v1,AAAA"}, {"webhook-signature": "garbage"}, {"webhook-id": "msg_2"}, {"webhook-timestamp": "1"}])
 def test_what_was_changed_or_recorded_long_ago_is_refused(change: dict[str, str]) -> None:
     headers, body = sent(1)

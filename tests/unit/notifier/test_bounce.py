@@ -60,6 +60,7 @@ def test_garbage_is_no_report(garbage: bytes) -> None:
         (550, "5.7.1 blocked, see 10.5.1.1", Bounce.POLICY),
         (452, "4.2.2 over quota", Bounce.FULL),
         (552, "mailbox full", Bounce.FULL),
+        (554, "transaction failed", Bounce.POLICY),
         (550, "we do not like you", Bounce.OTHER),
         (451, "4.4.2 try later", Bounce.SYSTEM),
     ],
