@@ -20,7 +20,7 @@ from services.classifier.facts.quote import to_evidence
 from services.classifier.facts.severity import confidence
 from services.classifier.index import Waiting
 from services.classifier.model.features import features, is_seen
-from services.classifier.model.score import Scored
+from services.classifier.model.score import Scored, Why
 from services.classifier.rules import Ruleset
 from services.classifier.view import View
 
@@ -32,13 +32,18 @@ CAUTIOUS_FIRST = ("no", "context", "alert")
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Why: what decided, and what each feature added to the score before it was squashed."""
+    """Why: what decided, and on request what each feature added to the score before it was squashed."""
 
     decided: str
-    terms: Mapping[str, float] = field(default_factory=dict)
     change: str | None = None
     rule: str | None = None
     """The rule that settled the verdict; None where the score did."""
+    why: Why = field(default=dict, compare=False)
+
+    @property
+    def terms(self) -> Mapping[str, float]:
+        """What each feature added, in log-odds; empty where nothing was scored."""
+        return self.why()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ def _worded(view: View, fired: Sequence[Rule], scored: Scored, ruleset: Ruleset,
     """The verdict with all that goes with it."""
     item, document, found = view.item, view.document, view.found
     hits, rule = _hits(fired), settling(fired)
-    trace = Trace(decided, scored.terms, _told(found), rule.id if rule is not None else None)
+    trace = Trace(decided, _told(found), rule.id if rule is not None else None, scored.why)
     if verdict == "no":
         return Verdict("no", scored.score, document.language, rules=hits, trace=trace)
     if verdict == "alert":

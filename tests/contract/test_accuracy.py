@@ -21,7 +21,7 @@ HEADS = {"r1": "A very real headline", "r2": "Another real headline"}
 @pytest.fixture
 def measured() -> accuracy.Measured:
     lines = [Line.model_validate({"id": name, "class": "alert", "language": "ar", "title": head, "stage": "reported"}) for name, head in HEADS.items()]
-    trace = Trace("score 0.80 reaches 0.4", {"title:act|bar": 1.5})
+    trace = Trace("score 0.80 reaches 0.4", why=lambda: {"title:act|bar": 1.5})
     guess = LanguageGuess(tag="ar", confidence=1.0)
     judged = [Judged(line, line.to_item(), Verdict(found, 0.8, guess, make.facts(), trace=trace)) for line, found in zip(lines, ("alert", "no"), strict=True)]
     figures = report(Run(judged, "", "", "with encoder", 0.0, unseen=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +26,9 @@ class Forest:
     numbers: Mapping[str, int]
     trees: tuple[Tree, ...]
     usual: float
-    steps: tuple[tuple[Step, ...], ...]
-    """For each tree the steps of an item without features."""
-    empty: tuple[float, ...]
-    """What each feature adds on an item that has none."""
+    """The expected values with which the trees begin, added up: what all items have."""
+    ends: tuple[float, ...]
+    """For each tree the value at the end of the way of an item without features."""
     asking: tuple[tuple[int, ...], ...]
     """For each feature the trees in which it turns such an item's way."""
 
@@ -37,39 +36,49 @@ class Forest:
     def read(cls, names: Sequence[str], trees: Sequence[Any]) -> Forest:
         """From nested lists, as JSON has them."""
         read = tuple(_tree(tree) for tree in trees)
-        steps = tuple(tuple(_steps(tree, {})) for tree in read)
-        empty, asking = [0.0] * len(names), [set[int]() for _ in names]
-        for number, taken in enumerate(steps):
-            for feature, change in taken:
-                empty[feature] += change
+        asking = [set[int]() for _ in names]
+        for number, tree in enumerate(read):
+            for feature, _ in _steps(tree, {}):
                 asking[feature].add(number)
         numbers = {name: number for number, name in enumerate(names)}
-        return cls(tuple(names), numbers, read, sum(tree[2] for tree in read), steps, tuple(empty), tuple(tuple(sorted(found)) for found in asking))
+        ends = tuple(_end(tree, {}) for tree in read)
+        return cls(tuple(names), numbers, read, sum(tree[2] for tree in read), ends, tuple(tuple(sorted(found)) for found in asking))
 
-    def add_up(self, features: Mapping[str, float]) -> tuple[float, dict[str, float]]:
-        """The log-odds, and what each feature added to them; with the name "" what all items have."""
-        seen = {self.numbers[name]: value for name, value in features.items() if name in self.numbers}
-        added = list(self.empty)
-        for number in sorted(set().union(*(self.asking[feature] for feature in seen))):
-            for feature, change in self.steps[number]:
-                added[feature] -= change
-            for feature, change in _steps(self.trees[number], seen):
+    def total(self, features: Mapping[str, float]) -> float:
+        """The log-odds."""
+        seen, ends = self._seen(features), list(self.ends)
+        for number in set().union(*(self.asking[feature] for feature in seen)):
+            ends[number] = _end(self.trees[number], seen)
+        return sum(ends)
+
+    def told(self, features: Mapping[str, float]) -> dict[str, float]:
+        """What each feature added to the log-odds, and with the name "" what all items have. It costs more than the total, and is for those who ask why."""
+        seen, added = self._seen(features), [0.0] * len(self.names)
+        for tree in self.trees:
+            for feature, change in _steps(tree, seen):
                 added[feature] += change
-        told = {name: value for name, value in zip(self.names, added, strict=True) if abs(value) > _ROUNDING}
-        return self.usual + sum(added), {"": self.usual} | told
+        return {"": self.usual} | {name: value for name, value in zip(self.names, added, strict=True) if abs(value) > _ROUNDING}
+
+    def _seen(self, features: Mapping[str, float]) -> dict[int, float]:
+        return {self.numbers[name]: value for name, value in features.items() if name in self.numbers}
 
 
-def _steps(tree: Tree, seen: Mapping[int, float]) -> list[Step]:
-    """The way through a tree."""
-    steps, here = [], tree
-    while True:
+def _end(tree: Tree, seen: Mapping[int, float]) -> float:
+    """The value at the end of the way through a tree."""
+    here: Any = tree
+    while here.__class__ is not float:
+        feature, threshold, _, below, above = here
+        here = below if seen.get(feature, 0.0) <= threshold else above
+    return here
+
+
+def _steps(tree: Tree, seen: Mapping[int, float]) -> Iterator[Step]:
+    """The way through a tree: which feature is asked for, and how the expected value changes."""
+    here: Any = tree
+    while here.__class__ is not float:
         feature, threshold, value, below, above = here
-        branch = below if seen.get(feature, 0.0) <= threshold else above
-        if branch.__class__ is float:
-            steps.append((feature, branch - value))
-            return steps
-        steps.append((feature, branch[2] - value))
-        here = branch
+        here = below if seen.get(feature, 0.0) <= threshold else above
+        yield feature, (here if here.__class__ is float else here[2]) - value
 
 
 def _tree(node: Any) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,6 +25,8 @@ FOREST = "forest"
 BOTH = "forest and encoder"
 OFFSET = "usual"
 """Name of what all items have in common."""
+Why = Callable[[], Mapping[str, float]]
+"""What each feature added to the log-odds, worked out when somebody asks."""
 
 
 class Reader(Protocol):
@@ -46,12 +49,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The score, 0 to 1, what it needs to alert, and what each feature added before squashing."""
+    """The score, 0 to 1, what it needs to alert, and on request what each feature added before squashing."""
 
     score: float
     alert: float
-    terms: Mapping[str, float] = field(default_factory=dict)
     by: str = FOREST
+    why: Why = dict
 
     @property
     def alerts(self) -> bool:
@@ -77,20 +80,20 @@ class Model:
 
     def score(self, features: Mapping[str, float], title: str, text: str, *, led: bool) -> Scored:
         """Title and text are read by the encoder only. `led` tells whether a rule speaks for an alert."""
-        total, added = self.forest.add_up(features)
-        alone = _scored(self.alone, total, added, self.alone_by, led)
+        total = self.forest.total(features)
+        alone = self._scored(self.alone, total, features, self.alone_by, led)
         if self.encoder is None or not self.open_from <= alone.score <= self.open_to:
             return alone
-        return _scored(self.together, total, added, BOTH, led, self.encoder.judge(title, text))
+        return self._scored(self.together, total, features, BOTH, led, self.encoder.judge(title, text))
 
+    def _scored(self, line: Line, total: float, features: Mapping[str, float], by: str, led: bool, read: float = 0.0) -> Scored:
+        odds = line.forest * total + line.encoder * read + line.offset
+        return Scored(1 / (1 + math.exp(-odds)), line.alert if led else line.unled, by, partial(self._why, line, features, read))
 
-def _scored(line: Line, total: float, added: Mapping[str, float], by: str, led: bool, read: float = 0.0) -> Scored:
-    odds = line.forest * total + line.encoder * read + line.offset
-    terms = {name or OFFSET: line.forest * value for name, value in added.items()}
-    terms[OFFSET] = terms.get(OFFSET, 0.0) + line.offset
-    if line.encoder:
-        terms["encoder"] = line.encoder * read
-    return Scored(1 / (1 + math.exp(-odds)), line.alert if led else line.unled, terms, by)
+    def _why(self, line: Line, features: Mapping[str, float], read: float) -> dict[str, float]:
+        terms = {name or OFFSET: line.forest * value for name, value in self.forest.told(features).items()}
+        terms[OFFSET] = terms.get(OFFSET, 0.0) + line.offset
+        return terms | ({"encoder": line.encoder * read} if line.encoder else {})
 
 
 def model_files(*, encoder: bool) -> tuple[Path, ...]:

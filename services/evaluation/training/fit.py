@@ -70,7 +70,7 @@ def fit(examples: Sequence[Example], ruleset: Ruleset, judged: Mapping[str, floa
         forest = grow([(one.features, one.example) for one in seen if one.example.fold(folds, seed) != fold], seed=seed)
         for place, one in enumerate(seen):
             if one.example.fold(folds, seed) == fold:
-                unseen[place] = forest.add_up(one.features)[0]
+                unseen[place] = forest.total(one.features)
     labels = [one.example.alert for one in seen]
     weights = [one.example.weight * (REAL_COUNTS if one.example.source == REAL else 1.0) for one in seen]
     alone = fit_line([(odds,) for odds in unseen], labels, weights)

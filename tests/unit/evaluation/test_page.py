@@ -44,7 +44,7 @@ class Reader(HTMLParser):
 
 def judged(name: str, gold: str, found: str, **told: Any) -> Judged:
     line = Line.model_validate({"id": name, "class": gold, "published": "2025-04-10", "title": f"Story {name}", "stage": "reported", "language": "ar"} | told)
-    trace = Trace("score 0.80 reaches 0.4", {"change <of> heart": 1.5, "reply": -0.5})
+    trace = Trace("score 0.80 reaches 0.4", why=lambda: {"change <of> heart": 1.5, "reply": -0.5})
     return Judged(line, line.to_item(), Verdict(found, 0.8, LanguageGuess(tag="ar", confidence=1.0), make.facts(), trace=trace))
 
 

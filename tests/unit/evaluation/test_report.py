@@ -24,7 +24,7 @@ def judged(name: str, *, gold: str = "alert", found: str = "alert", event: str |
         0.8 if found == "alert" else 0.1,
         LanguageGuess(tag="en", confidence=1.0),
         facts,
-        trace=Trace("score 0.80 reaches 0.4", {"change": 1.5, "reply": -0.5}),
+        trace=Trace("score 0.80 reaches 0.4", why=lambda: {"change": 1.5, "reply": -0.5}),
     )
     return Judged(line, line.to_item(), verdict)
 

@@ -61,7 +61,7 @@ def test_the_encoder_is_asked_in_the_open_band_only() -> None:
 def test_the_terms_of_a_score_sum_up_to_it() -> None:
     scored = as_model(STORED, cast("Encoder", Reader(-1.0))).score({"change": 1.0}, "title", "text", led=True)
 
-    assert scored.terms == pytest.approx({"usual": -0.3, "change": 0.5, "encoder": -0.5})
+    assert scored.why() == pytest.approx({"usual": -0.3, "change": 0.5, "encoder": -0.5})
 
 
 def test_the_shipped_model_is_small_and_reads_without_its_encoder() -> None:

@@ -56,7 +56,7 @@ def test_the_same_seed_grows_the_same_forest_and_it_tells_what_is_told_apart() -
     forest, again = grow(seen, seed=3), grow(seen, seed=3)
 
     assert forest == again
-    assert forest.add_up({"change": 1.0})[0] > 0 > forest.add_up({"reaction": 1.0})[0]
+    assert forest.total({"change": 1.0}) > 0 > forest.total({"reaction": 1.0})
 
 
 def test_a_fitted_model_reads_and_judges_what_it_has_not_seen(examples: list[Example], ruleset: Ruleset) -> None:
