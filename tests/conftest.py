@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import structlog
 from hypothesis import settings
 
 from tests.servers.kafka import kafka, own_kafka
@@ -17,3 +18,7 @@ for _name in [name for name in os.environ if name.startswith("CHIPWIRE_") and no
 
 settings.register_profile("untimed", deadline=None)  # how fast a busy machine is proves nothing
 settings.load_profile("untimed")
+
+# A traceback with the values of all variables takes seconds to print where a rule set is among them.
+_plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _plain])

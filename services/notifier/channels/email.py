@@ -21,7 +21,7 @@ from typing import Protocol, Self
 
 from services.notifier.channels.harmless import harmless
 from services.notifier.channels.html import html_of
-from services.notifier.channels.mime import alternatives
+from services.notifier.channels.mime import alone, alternatives
 from services.notifier.channels.mime import subject as subject_of
 from services.notifier.channels.outcome import Final, Message, Outcome, Reason, Retry, Sent
 from services.notifier.channels.smtp import MailServer
@@ -155,7 +155,7 @@ def compose(message: Message, head: Letterhead, *, now: datetime) -> bytes:
 def compose_plain(head: Letterhead, *, to: str, name: str, subject: str, text: str, now: datetime) -> bytes:
     """A mail of text alone, which belongs to no event."""
     words = f"[{head.banner}]\n\n{harmless(text)}" if head.banner else harmless(text)
-    return alternatives(
+    return alone(
         [
             ("Subject", _subject(head, subject)),
             ("From", _sender(head.sender)),
@@ -164,8 +164,7 @@ def compose_plain(head: Letterhead, *, to: str, name: str, subject: str, text: s
             ("Message-ID", f"<{name}@{head.domain}>"),
             *_FROM_A_MACHINE,
         ],
-        {"plain": words},
-        boundary=f"=_{name}",
+        words,
     )
 
 

@@ -25,6 +25,12 @@ def alternatives(headers: Iterable[tuple[str, str]], texts: Mapping[str, str], *
     return f"{head}\r\n{parts}--{boundary}--\r\n".encode("ascii")
 
 
+def alone(headers: Iterable[tuple[str, str]], text: str) -> bytes:
+    """Plain text and nothing else. Raises ValueError as `alternatives` does."""
+    head = "".join(_header(name, value) for name, value in (*headers, ("MIME-Version", "1.0")))
+    return f"{head}{_part('plain', text)}".encode("ascii")
+
+
 @lru_cache(maxsize=1000)  # many readers get the same
 def subject(line: str) -> str:
     """A subject in whatever script, as a header has it, folded. The library's newer hand loses spaces between encoded words (seen with Python 3.11, Arabic and Korean)."""

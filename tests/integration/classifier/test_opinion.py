@@ -43,9 +43,9 @@ from tests.servers import chat
 from tests.servers.brokers import Embedded, Kafka, Kind, new_group
 from tests.servers.chat import Asked, Chat
 
-UNSURE_ALERT = "Japan signals it could loosen photoresist export checks for South Korea"
+UNSURE_ALERT = "Japan loosens photoresist checks for South Korea"
 UNSURE_CONTEXT = "荷兰政府或将重新审查光刻机对华出口许可"
-UNSURE_NO = "Export checks on chips to Taiwan go on as before, with a new form"
+UNSURE_NO = "Vietnam tightens checks on chip shipments"
 RULED = "US drops plan to curb Nvidia H20 chip sales to China, NPR reports"
 LEAD = (
     "The White House has shelved the plan, NPR reported on Thursday, citing two people who know of it. The curbs on the H20 had been prepared for months and were ready "
