@@ -214,7 +214,7 @@ async def test_an_item_that_is_raised_has_the_facts_of_an_alert_and_the_words_it
 
 
 async def test_an_answer_that_agrees_changes_nothing_but_is_told(line: Line, model: Chat) -> None:
-    model.say(chat.verdict("alert", quote="loosen photoresist export checks"))
+    model.say(chat.verdict("alert", quote="loosens photoresist checks"))
 
     await line.second(item(UNSURE_ALERT))
     first, second = await line.heard(item(UNSURE_ALERT), 2)
