@@ -38,6 +38,10 @@ FACTS = (
 )
 
 
+_PLAIN = {"title": None, "published": None, "language": None, "tier": 1, "source": "file"}
+"""What the options say of a plain text when nobody sets them."""
+
+
 def classify(
     file: Annotated[str, typer.Argument(help="A .jsonl file with one item a line, any other file as the text of one item, or - for standard input.")] = "-",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, in the order of the input.")] = False,
@@ -81,6 +85,8 @@ def _read(file: str, given: dict[str, Any]) -> tuple[tuple[Line, ...], list[str]
 
     content = _content(file)
     if file.endswith(".jsonl") or (file == "-" and content.lstrip().startswith(b"{")):
+        if told := [f"--{name}" for name, value in given.items() if value != _PLAIN[name]]:
+            raise Misconfigured(f"{', '.join(told)}: each line of a .jsonl file says this for itself; the option is for plain text")
         data = parse(content)
         return data.lines, [str(problem) for problem in data.problems]
     text = as_text(content, of="standard input" if file == "-" else file).strip()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 import aiosmtplib
 
@@ -24,8 +23,8 @@ from tests import make
 from tests.bench.mailserver import elsewhere
 from tests.bench.report import Row, series
 from tests.bench.setting import Setting
+from tests.bench.stores import on_each_store
 from tests.bench.webhooks import CLOCK, delivered, fill, log_to
-from tests.servers import postgres
 
 MAILS = 2_000
 DESTINATIONS = 40
@@ -34,15 +33,8 @@ HEAD = Letterhead("Chipwire <alerts@bench.test>", "bench.test")
 
 
 async def measure(setting: Setting) -> Sequence[Row]:
-    """On SQLite and, where there is one, on PostgreSQL."""
-    rows = [await _row(setting, "SQLite", [f"sqlite:///{setting.directory / f'mails-{run}.db'}" for run in range(setting.runs)])]
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(postgres.running())
-        except postgres.NotAvailable:
-            return rows
-        databases = [stack.enter_context(server.database()) for _ in range(setting.runs)]
-        return [*rows, await _row(setting, "PostgreSQL", databases)]
+    """A row for each store."""
+    return await on_each_store(setting, "mails", _row)
 
 
 async def _row(setting: Setting, name: str, urls: Sequence[str]) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -34,7 +34,7 @@ from tests.bench.line import in_hand
 from tests.bench.receiver import elsewhere
 from tests.bench.report import Row, series
 from tests.bench.setting import Setting
-from tests.servers import postgres
+from tests.bench.stores import on_each_store
 
 DELIVERIES = 4_000
 DESTINATIONS = 40
@@ -44,15 +44,8 @@ CLOCK = SystemClock()
 
 
 async def measure(setting: Setting) -> Sequence[Row]:
-    """On SQLite and, where there is one, on PostgreSQL."""
-    rows = [await _row(setting, "SQLite", [f"sqlite:///{setting.directory / f'webhooks-{run}.db'}" for run in range(setting.runs)])]
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(postgres.running())
-        except postgres.NotAvailable:
-            return rows
-        databases = [stack.enter_context(server.database()) for _ in range(setting.runs)]
-        return [*rows, await _row(setting, "PostgreSQL", databases)]
+    """A row for each store."""
+    return await on_each_store(setting, "webhooks", _row)
 
 
 async def _row(setting: Setting, name: str, urls: Sequence[str]) -> Row:

@@ -168,3 +168,13 @@ def test_the_nprs_report_on_the_h20_is_judged_right_in_arabic(tmp_path: Path) ->
     text = file.read_text(encoding="utf-8")
     assert all(span["text"] == text[span["start"] : span["end"]] for span in found["evidence"])
     assert next(span["text"] for span in found["evidence"] if span["fact"] == "action") == "صرف النظر"
+
+
+def test_what_each_line_says_for_itself_is_no_option(tmp_path: Path) -> None:
+    file = tmp_path / "news.jsonl"
+    file.write_text(json.dumps({"id": "x", "title": STORY}))
+
+    result = run(str(file), "--published", "2025-04-10", "--tier", "0")
+
+    assert isinstance(result.exception, Misconfigured)
+    assert str(result.exception).startswith("--published, --tier: ")
