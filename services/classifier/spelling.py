@@ -120,7 +120,7 @@ def _variants(folded: str, language: str) -> Iterator[str]:
         yield folded.replace(" ", "")
         if len(folded) == 4 and all(map(is_hangul, folded)):
             yield f"{folded[:2]} {folded[2:]}"
-    elif folded[0] < "\u0250":
+    elif folded[0] < "\u0250" and not folded.isascii():
         if language == "de":
             yield folded.replace("ä", "ae").replace("ö", "oe").replace("ü", "ue")
         elif language != "vi" or folded.count(" "):  # a bare Vietnamese syllable looks like a word of another language
