@@ -51,11 +51,20 @@ class Running:
 
 @contextmanager
 def running(services: Sequence[str], *, directory: Path, settings: Mapping[str, str]) -> Iterator[Running]:
-    """The services in one process, ready; all of them when none is named. Raises RuntimeError with its last words when it ends before."""
+    """The services in one process, ready; all of them when none is named. Raises RuntimeError with its last words when it ends before.
+
+    As it is installed without extras, that is without the sentence encoder, unless the settings have it on.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     name, port = "+".join(services) or "all", free_port()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("CHIPWIRE_")}
-    environment |= {"CHIPWIRE_DATA_DIR": str(directory), "CHIPWIRE_HTTP_PORT": str(port), "CHIPWIRE_INGESTER_POLL": "false", **settings}
+    environment |= {
+        "CHIPWIRE_DATA_DIR": str(directory),
+        "CHIPWIRE_HTTP_PORT": str(port),
+        "CHIPWIRE_INGESTER_POLL": "false",
+        "CHIPWIRE_CLASSIFIER_ENCODER": "false",
+    }
+    environment |= settings
     log = directory / f"{name}.log"
     began = time.perf_counter()
     with log.open("ab") as sink, subprocess.Popen([sys.executable, "-m", "services", "run", *services], env=environment, stdout=sink, stderr=sink) as process:

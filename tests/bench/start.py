@@ -7,13 +7,19 @@ import site
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tests.bench.processes import running
 from tests.bench.report import Row, series
 from tests.bench.setting import Setting
 
-SERVICES: tuple[tuple[str, ...], ...] = (("ingester",), ("classifier",), ("notifier",), ())
+STARTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
+    "ingester": (("ingester",), {}),
+    "classifier": (("classifier",), {}),
+    "classifier with the encoder": (("classifier",), {"CHIPWIRE_CLASSIFIER_ENCODER": "true"}),
+    "notifier": (("notifier",), {}),
+    "all in one process": ((), {}),
+}
 
 
 async def measure_help(setting: Setting) -> Sequence[Row]:
@@ -31,17 +37,16 @@ async def measure_start(setting: Setting) -> Sequence[Row]:
     for folder in ("schemas", "services", *site.getsitepackages()):
         compileall.compile_dir(folder, quiet=2)
     rows = []
-    for services in SERVICES:
-        name = services[0] if services else "all in one process"
-        first = [_start(setting, services, run) for run in range(setting.runs)]
-        again = [_start(setting, services, run) for run in range(setting.runs) for _ in range(2)]
+    for name in STARTS:
+        first = [_start(setting, name, run) for run in range(setting.runs)]
+        again = [_start(setting, name, run) for run in range(setting.runs) for _ in range(2)]
         rows.append(Row(f"cold start, {name}", series(again, "s"), target=2, note=f"the very first, on an empty directory: {series(first, 's')}"))
     return rows
 
 
-def _start(setting: Setting, services: Sequence[str], run: int) -> float:
-    directory = setting.directory / f"start-{'-'.join(services)}-{run}"
-    with running(services, directory=directory, settings={}) as process:
+def _start(setting: Setting, name: str, run: int) -> float:
+    services, settings = STARTS[name]
+    with running(services, directory=setting.directory / f"start {name} {run}", settings=settings) as process:
         return process.seconds
 
 
